@@ -17,7 +17,8 @@ public sealed record Tokens(string Tenant, string Other, string Admin, string Fi
     /// <summary>Another project.</summary>
     public const string OtherProject = "b7d2e5a84c614f0f9e3a1d6c8b05f742";
 
-    private const string TenantUser = "9d5e7c1a3b8f4062a4e6d0f1c2b37a58";
+    /// <summary>The user of <see cref="TenantProject"/>.</summary>
+    public const string TenantUser = "9d5e7c1a3b8f4062a4e6d0f1c2b37a58";
     private const string OtherUser = "1e8a6f3d5c2b4970b9d1e4f6a7c05382";
     private const string AdminProject = "0a9b8c7d6e5f41328f7e6d5c4b3a2910";
     private const string AdminUser = "5c4b3a29180f4e6d9c8b7a6f5e4d3c2b";
