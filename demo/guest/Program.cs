@@ -6,7 +6,7 @@ using SnapshotFlow.DemoGuest;
 
 var disks = new Option<string[]>("--disk") { Description = "A disk file, once per disk, in the order in which they are written; made when absent.", HelpName = "FILE" };
 var agent = new Option<string>("--agent") { Description = "Unix socket to speak the QEMU guest agent protocol on.", HelpName = "SOCKET" };
-var size = new Option<long?>("--size") { Description = "Size in bytes of disks that have to be made. Default: 16777216.", HelpName = "BYTES" };
+var size = new Option<long>("--size") { Description = "Size in bytes of disks that have to be made.", HelpName = "BYTES", DefaultValueFactory = _ => 16L << 20 };
 var journalFile = new Option<string?>("--journal") { Description = "File to append a line of JSON to at each freeze and thaw.", HelpName = "FILE" };
 var check = new Option<string[]>("--check")
 {
@@ -22,7 +22,7 @@ command.SetAction(async (arguments, stop) =>
     {
         return arguments.GetValue(check) is { Length: > 0 } copies
             ? Check(copies)
-            : await RunAsync(arguments.GetValue(disks)!, arguments.GetValue(agent)!, arguments.GetValue(size) ?? 16 << 20, arguments.GetValue(journalFile), stop).ConfigureAwait(false);
+            : await RunAsync(arguments.GetValue(disks)!, arguments.GetValue(agent)!, arguments.GetValue(size), arguments.GetValue(journalFile), stop).ConfigureAwait(false);
     }
     catch (Exception e) when (e is IOException or UnauthorizedAccessException or SocketException or ArgumentException)
     {
@@ -58,7 +58,7 @@ IEnumerable<string> Wrong()
         (files.Length > 0, "--disk is missing; give one per disk"),
         (files.Select(Path.GetFullPath).Distinct().Count() == files.Length, "--disk names the same file twice"),
         (parsed.GetValue(agent) is { Length: > 0 }, "--agent is missing; give the path of the agent's socket"),
-        (parsed.GetValue(size) is null or >= WitnessDisk.MinBytes, $"--size must be at least {WitnessDisk.MinBytes} bytes"),
+        (parsed.GetValue(size) >= WitnessDisk.MinBytes, $"--size must be at least {WitnessDisk.MinBytes} bytes"),
     }.Where(rule => !rule.Holds).Select(rule => rule.Message);
 }
 
