@@ -3,6 +3,7 @@ namespace SnapshotFlow.Model;
 /// <summary>
 /// What kind of failure something is. The names are also the error types stored in workflow histories: never rename one.
 /// </summary>
+[System.Text.Json.Serialization.JsonConverter(typeof(System.Text.Json.Serialization.JsonStringEnumConverter<ErrorKind>))]
 public enum ErrorKind
 {
     /// <summary>Can never work as asked. HTTP 400. Not retried.</summary>
