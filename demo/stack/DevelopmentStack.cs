@@ -2,6 +2,7 @@ using System.Net;
 using Npgsql;
 using SnapshotFlow.Model;
 using SnapshotFlow.Stack.Processes;
+using SnapshotFlow.Store;
 using Temporalio.Api.Enums.V1;
 
 namespace SnapshotFlow.Stack;
@@ -28,7 +29,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
     /// <summary>Name of the one storage back end on <see cref="StackOptions.Host"/>.</summary>
     public const string BackendName = "file";
 
-    private const string Database = "snapshotflow";
+    private const string DatabaseName = "snapshotflow";
     private static readonly TimeSpan ReadyDeadline = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
 
@@ -45,6 +46,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
         Settings = settings;
         programs = new PublishedPrograms(options.BinDirectory);
         VolumeRoot = state.Subdirectory("volumes");
+        Storage = new StorageView(VolumeRoot);
         FaultFile = Path.Combine(state.Directory, "faults.json");
         LeaseDirectory = state.Subdirectory("leases");
         socketDirectory = new(MakeSocketDirectory);
@@ -63,6 +65,12 @@ public sealed class DevelopmentStack : IAsyncDisposable
 
     /// <summary>The database server.</summary>
     public PostgresServer Postgres { get; private set; } = null!;
+
+    /// <summary>The records, past the API.</summary>
+    public Database Database { get; private set; } = null!;
+
+    /// <summary>The storage back end, past the workers.</summary>
+    public StorageView Storage { get; }
 
     /// <summary>Temporal.</summary>
     public TemporalServer Temporal { get; private set; } = null!;
@@ -92,7 +100,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
     public string Backend => $"{options.Host}@{BackendName}";
 
     /// <summary>Connection string of the product's database.</summary>
-    public string ConnectionString => Postgres.ConnectionString(Database);
+    public string ConnectionString => Postgres.ConnectionString(DatabaseName);
 
     /// <summary>Paths of the programs.</summary>
     public PublishedPrograms Programs => programs;
@@ -157,8 +165,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
                 environment["Compute__LeaseDirectory"] = LeaseDirectory;
                 break;
             case WorkerRole.Volume:
-                environment["Volume__Host"] = Host;
-                environment["Volume__Backends__0__Name"] = BackendName;
+                environment["Volume__Backends__0__Name"] = Backend;
                 environment["Volume__Backends__0__Driver"] = "file";
                 environment["Volume__Backends__0__Root"] = VolumeRoot;
                 environment["Volume__Backends__0__FaultFile"] = FaultFile;
@@ -239,10 +246,15 @@ public sealed class DevelopmentStack : IAsyncDisposable
         var free = FreePorts.Take(3);
         int Port(int? given, int configured, int index) => given ?? (configured > 0 ? configured : free[index]);
         Tokens = await Tokens.LoadOrCreateAsync(State, ct);
+        await Storage.PrepareAsync(ct);
 
         Postgres = await PostgresServer.StartAsync(State, Port(options.PostgresPort, Settings.Ports.Postgres, 0), options.Ephemeral, ct);
         undo.Add(Postgres.DisposeAsync);
-        await Postgres.EnsureDatabaseAsync(Database, ct);
+        await Postgres.EnsureDatabaseAsync(DatabaseName, ct);
+        DatabaseMigrations.Apply(ConnectionString);
+        var source = NpgsqlDataSource.Create(ConnectionString);
+        undo.Add(source.DisposeAsync);
+        Database = new Database(source);
         report($"PostgreSQL on 127.0.0.1:{Postgres.Port}");
 
         Temporal = await TemporalServer.StartAsync(Settings, State, () => programs.TemporalDev, Port(options.TemporalPort, Settings.Ports.Temporal, 1), ct);

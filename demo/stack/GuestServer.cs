@@ -1,4 +1,6 @@
+using System.Text.Json;
 using SnapshotFlow.Drivers;
+using SnapshotFlow.Drivers.Qga;
 using SnapshotFlow.Model;
 using SnapshotFlow.Stack.Processes;
 using SnapshotFlow.Store;
@@ -19,6 +21,9 @@ public sealed record GuestServerOptions
 
     /// <summary>Image property <c>os_require_quiesce</c>.</summary>
     public bool RequireQuiesce { get; init; }
+
+    /// <summary>Take the server of this name that is registered already, if there is one.</summary>
+    public bool Existing { get; init; }
 
     /// <summary>The project it belongs to.</summary>
     public string Project { get; init; } = Tokens.TenantProject;
@@ -60,7 +65,7 @@ public sealed class GuestServer
     /// <summary>Makes volumes and records, and starts the guest.</summary>
     public static async Task<GuestServer> StartAsync(DevelopmentStack stack, GuestServerOptions options, CancellationToken ct)
     {
-        var server = new GuestServer(stack, ServerId.New(), [VolumeId.New(), VolumeId.New(), VolumeId.New()]);
+        var server = (options.Existing ? await FindAsync(stack, options, ct) : null) ?? new GuestServer(stack, ServerId.New(), [VolumeId.New(), VolumeId.New(), VolumeId.New()]);
         foreach (var volume in server.Volumes)
         {
             await stack.Storage.Driver.CreateVolumeAsync(volume, VolumeGib * 1024L * 1024 * 1024, ct);
@@ -73,22 +78,36 @@ public sealed class GuestServer
         return server;
     }
 
-    /// <summary>How often the guest was frozen since it started.</summary>
-    public int Freezes() => 0;
+    /// <summary>What the guest wrote down: <c>frozen</c> and <c>thawed</c>, in turn. Looks at nothing but the file, so it disturbs no worker's talk with the agent.</summary>
+    public async Task<IReadOnlyList<string>> ReadJournalAsync(CancellationToken ct) => !File.Exists(Journal)
+        ? []
+        : [.. (await File.ReadAllLinesAsync(Journal, ct)).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("event").GetString()!)];
 
-    /// <summary>What the guest's own agent says.</summary>
-    public async Task<bool> IsFrozenAsync(CancellationToken ct) => await new GuestAgents(TimeProvider.System).Open(AgentAddress).StatusAsync(ct) is GuestFreezeStatus.Frozen;
+    /// <summary>Whether the last thing the guest wrote down is that it was frozen.</summary>
+    public async Task<bool> IsFrozenAsync(CancellationToken ct) => (await ReadJournalAsync(ct)).LastOrDefault() == "frozen";
+
+    /// <summary>Whether its agent, asked now, says that it is frozen.</summary>
+    public async Task<bool> AgentSaysFrozenAsync(CancellationToken ct) => await Agent.StatusAsync(ct) is GuestFreezeStatus.Frozen;
+
+    private IGuestAgent Agent => new GuestAgents(new QgaOptions(), TimeProvider.System).Open(AgentAddress);
+
+    private static async Task<GuestServer?> FindAsync(DevelopmentStack stack, GuestServerOptions options, CancellationToken ct)
+    {
+        var servers = new ServerStore(stack.Database);
+        var known = (await servers.ListAsync(options.Project, new Page(1000, null), ct)).FirstOrDefault(s => s.Name == options.Name);
+        return known is null ? null : new GuestServer(stack, known.Id, [.. (await servers.BlockDevicesAsync(known.Id, ct)).Select(d => d.VolumeId).OfType<VolumeId>()]);
+    }
 
     private async Task StartGuestAsync(CancellationToken ct)
     {
         Guest = await stack.StartProcessAsync(
             new ChildCommand($"guest-{Id.ToString()[..8]}", stack.Programs.DemoGuest,
-                ["--socket", agentSocket, "--journal", Journal, .. Volumes.SelectMany(v => new[] { "--disk", stack.Storage.VolumeFile(v) })]),
+                ["--agent", agentSocket, "--journal", Journal, .. Volumes.SelectMany(v => new[] { "--disk", stack.Storage.VolumeFile(v) })]),
             ct);
         await Wait.UntilAsync($"the guest's agent to answer on {agentSocket} (log {Guest.LogFile})", StartDeadline, async token =>
         {
             Guest.ThrowIfExited();
-            return (await new GuestAgents(TimeProvider.System).Open(AgentAddress).ProbeAsync(token)).CanFreeze;
+            return (await Agent.ProbeAsync(token)).CanFreeze;
         }, ct);
     }
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using SnapshotFlow.Stack;
+using SnapshotFlow.Stack.Demo;
 
 Option<string?> state = new("--state") { Description = "Directory for database, volumes, logs and tokens. Default: .snapshotflow/<command> beside temporal-dev.yaml", HelpName = "DIR" };
 Option<string?> bin = new("--bin") { Description = "Directory of published programs (./snapshotflow publish DIR). Default: the build output", HelpName = "DIR" };
@@ -24,10 +25,13 @@ string StateDirectory(ParseResult line, string name) =>
 Command up = new("up", "Start everything and keep it running until Ctrl-C or 'down'.") { state, bin, apiPort, temporalPort, postgresPort };
 up.SetAction((line, _) => Commands.RunAsync(ct => UpCommand.RunAsync(Options(line, "up", ephemeral: false), ct)));
 
+Command demo = new("demo", "Make images of a running server, kill and break things, and check everything.") { json, state, bin, apiPort, temporalPort, postgresPort };
+demo.SetAction((line, _) => Commands.RunAsync(ct => DemoCommand.RunAsync(Options(line, "demo", ephemeral: true), line.GetValue(json), ct)));
+
 Command down = new("down", "Stop what 'up' started.") { state };
 down.SetAction((line, _) => Commands.RunAsync(ct => DownCommand.RunAsync(StateDirectory(line, "up"), ct)));
 
-RootCommand root = new("SnapshotFlow on this machine: PostgreSQL, Temporal, API, workers and a guest, all on loopback.") { up, down };
+RootCommand root = new("SnapshotFlow on this machine: PostgreSQL, Temporal, API, workers and a guest, all on loopback.") { demo, up, down };
 
 // Signals are ours (StopSignals): the library's default would end the process two seconds after Ctrl-C, before PostgreSQL has stopped.
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });

@@ -15,7 +15,7 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
     /// <summary>How long each cut is held back while the worker is killed: longer than the kill takes, shorter than the freeze may last.</summary>
     private static readonly TimeSpan CutDelay = TimeSpan.FromSeconds(1.5);
 
-    private readonly Witness witness = new(stack.Storage);
+    private readonly Witness witness = new(stack);
 
     public async Task<DemoReport> RunAsync(CancellationToken ct)
     {
@@ -31,7 +31,7 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
             run.Evidence?.Consistency ?? "unknown",
             run.Evidence?.FreezeMs ?? 0,
             run.Evidence?.CutSkewMs ?? 0,
-            new WitnessReport(verdict.Consistent, verdict.Numbers.Count),
+            new WitnessReport(verdict.Consistent, verdict.Sequences.Count),
             crash,
             compensation);
     }
@@ -51,7 +51,7 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
 
         console.Chapter("2  New volumes from the three snapshots: what the guest wrote on them");
         var verdict = await witness.RestoreAsync(run, server.Volumes, ct);
-        console.Check(verdict.Consistent, $"sequence numbers {verdict}");
+        console.Check(verdict.Consistent, $"numbers on the restored volumes: {verdict}");
         return (new ImageReport(image, status ?? "gone", cuts.Count), run, verdict);
     }
 
@@ -63,7 +63,7 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
         var run = await FollowAsync(answer.Body.GetProperty("image_id").GetString()!, ct);
         console.Check(run.Evidence is { Consistency: not "application" }, $"consistency {run.Evidence?.Consistency}: {run.Evidence?.Reason}");
         var verdict = await witness.RestoreAsync(run, server.Volumes, ct);
-        console.Say($"this time the numbers are {verdict}");
+        console.Say($"numbers on the restored volumes, this time: {verdict}");
     }
 
     /// <summary>The worker that drives the run dies while the guest stands still.</summary>
@@ -77,7 +77,7 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
         await tenant.WaitForRunAsync(image, "frozen", run => run.Did("Quiesce") && !run.Began("Unquiesce"), RunDeadline, ct);
         var killed = stack.Worker(WorkerRole.Control);
         await stack.KillWorkerAsync(WorkerRole.Control, ct);
-        var frozen = server.IsFrozenByJournal();
+        var frozen = await server.IsFrozenAsync(ct);
         console.Check(frozen, $"process {killed.Id} (control worker) killed while the guest was frozen");
         await stack.StartWorkerAsync(WorkerRole.Control, ct);
         console.Say($"started again as process {stack.Worker(WorkerRole.Control).Id}");
@@ -86,13 +86,13 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
 
         var status = await tenant.ImageStatusAsync(image, ct);
         console.Check(status == "active", $"image is {status ?? "gone"}, consistency {run.Evidence?.Consistency}, frozen for {DemoConsole.Milliseconds(run.Evidence?.FreezeMs ?? 0)}");
-        console.Check(!await server.IsFrozenAsync(ct), "the guest is thawed");
+        console.Check(!await server.AgentSaysFrozenAsync(ct), "the guest is thawed");
         var inApi = (await ApiSnapshotsAsync(ct)).Except(apiBefore).Select(s => s.Volume);
         var inBackEnd = (await stack.Storage.SnapshotsAsync(ct)).Except(backEndBefore).Select(s => s.Volume.ToString());
         var duplicates = Duplicates(inApi) + Duplicates(inBackEnd);
         console.Check(duplicates == 0, $"{duplicates} snapshots twice, in the API and in the back end");
         var verdict = await witness.RestoreAsync(run, server.Volumes, ct);
-        console.Check(verdict.Consistent, $"sequence numbers {verdict}");
+        console.Check(verdict.Consistent, $"numbers on the restored volumes: {verdict}");
         return new CrashResumeReport("control-worker", status ?? "gone", duplicates, verdict.Consistent);
     }
 
@@ -110,7 +110,7 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
         await InjectAsync([], ct);
 
         console.Check(run.Status == "failed" && run.Reason is not null, $"run {run.Status}: {run.Reason?.Message}");
-        var frozen = await server.IsFrozenAsync(ct);
+        var frozen = await server.AgentSaysFrozenAsync(ct);
         console.Check(!frozen, "the guest is thawed");
         var leftFiles = stack.Storage.SnapshotFiles().Except(filesBefore).Count();
         var leftRows = (await ApiSnapshotsAsync(ct)).Except(apiBefore).Count();
