@@ -1,5 +1,6 @@
 using System.Net;
 using Npgsql;
+using SnapshotFlow.Drivers.Layers;
 using SnapshotFlow.Model;
 using SnapshotFlow.Stack.Processes;
 using SnapshotFlow.Store;
@@ -139,13 +140,9 @@ public sealed class DevelopmentStack : IAsyncDisposable
     public async Task StartWorkerAsync(WorkerRole role, CancellationToken ct)
     {
         ct.ThrowIfCancellationRequested();
-        if (workers.TryGetValue(role, out var earlier))
+        if (!workers.ContainsKey(role))
         {
-            earlier.Dispose();
-        }
-        else
-        {
-            undo.Add(() => StopAsync(workers[role]));
+            undo.Add(() => new ValueTask(workers[role].StopAsync(StopGrace)));
         }
         workers[role] = await ChildProcess.StartAsync(WorkerCommand(role), State.Logs);
     }
@@ -185,14 +182,26 @@ public sealed class DevelopmentStack : IAsyncDisposable
         },
     };
 
-    /// <summary>Starts a further process that ends with the stack.</summary>
+    /// <summary>Replaces the faults that the storage back end injects from the next call on; none to end them.</summary>
+    public async Task InjectAsync(CancellationToken ct, params FaultRule[] rules)
+    {
+        // The driver reads the file at every call and must never see half of it.
+        var next = FaultFile + ".next";
+        await File.WriteAllTextAsync(next, FaultRule.Write(rules), ct);
+        File.Move(next, FaultFile, overwrite: true);
+    }
+
+    /// <summary>Starts a further process that ends with the stack, or before.</summary>
     public async Task<ChildProcess> StartProcessAsync(ChildCommand command, CancellationToken ct)
     {
         ct.ThrowIfCancellationRequested();
         var process = await ChildProcess.StartAsync(command, State.Logs);
-        undo.Add(() => StopAsync(process));
+        undo.Add(() => new ValueTask(process.StopAsync(StopGrace)));
         return process;
     }
+
+    /// <summary>Stops one process now.</summary>
+    public static Task StopProcessAsync(ChildProcess process) => process.StopAsync(StopGrace);
 
     /// <summary>Every process of the product that should be running now.</summary>
     public IEnumerable<ChildProcess> Processes
@@ -235,12 +244,6 @@ public sealed class DevelopmentStack : IAsyncDisposable
         }
     }
 
-    private static async ValueTask StopAsync(ChildProcess process)
-    {
-        await process.StopAsync(StopGrace);
-        process.Dispose();
-    }
-
     private async Task StartAsync(Action<string> report, CancellationToken ct)
     {
         var free = FreePorts.Take(3);
@@ -269,9 +272,9 @@ public sealed class DevelopmentStack : IAsyncDisposable
         }
         await Wait.UntilAsync($"the API to be ready on {Api} (log {ApiProcess.LogFile})", ReadyDeadline, ApiIsReadyAsync, ct);
         report($"API on {Api}");
-        await Wait.UntilAsync($"the workers to poll (logs {State.Logs})", ReadyDeadline, WorkersPollAsync, ct);
+        await WaitForWorkersAsync(ct);
         report($"workers: control, compute ({Host}), volume ({Backend})");
-        await State.PublishAsync(new RunningStack(ProcessIdentity.Current(), Api.ToString(), Temporal.Address), ct);
+        await State.PublishAsync(new StackAddress(ProcessIdentity.Current(), Api.ToString(), Temporal.Address), ct);
     }
 
     private async Task<bool> ApiIsReadyAsync(CancellationToken ct)
@@ -292,6 +295,9 @@ public sealed class DevelopmentStack : IAsyncDisposable
             return false;
         }
     }
+
+    /// <summary>Waits until every role polls its task queues.</summary>
+    public Task WaitForWorkersAsync(CancellationToken ct) => Wait.UntilAsync($"the workers to poll (logs {State.Logs})", ReadyDeadline, WorkersPollAsync, ct);
 
     private async Task<bool> WorkersPollAsync(CancellationToken ct)
     {

@@ -30,7 +30,7 @@ public sealed record GuestServerOptions
 }
 
 /// <summary>A registered server with a root and two data volumes, and the guest that writes to them all the time.</summary>
-public sealed class GuestServer
+public sealed class GuestServer : IAsyncDisposable
 {
     private const int VolumeGib = 1;
     private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(15);
@@ -88,6 +88,15 @@ public sealed class GuestServer
 
     /// <summary>Whether its agent, asked now, says that it is frozen.</summary>
     public async Task<bool> AgentSaysFrozenAsync(CancellationToken ct) => await Agent.StatusAsync(ct) is GuestFreezeStatus.Frozen;
+
+    /// <summary>Stops the guest; its records and volumes stay.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Guest is not null)
+        {
+            await DevelopmentStack.StopProcessAsync(Guest);
+        }
+    }
 
     private IGuestAgent Agent => new GuestAgents(new QgaOptions(), TimeProvider.System).Open(AgentAddress);
 

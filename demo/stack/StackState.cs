@@ -7,7 +7,7 @@ namespace SnapshotFlow.Stack;
 /// <param name="Process">The program that started it.</param>
 /// <param name="Api">Its HTTP address.</param>
 /// <param name="Temporal">Its Temporal address.</param>
-public sealed record RunningStack(ProcessIdentity Process, string Api, string Temporal);
+public sealed record StackAddress(ProcessIdentity Process, string Api, string Temporal);
 
 /// <summary>The state directory of one stack, and the lock that keeps a second one out of it.</summary>
 public sealed class StackState : IDisposable
@@ -65,11 +65,11 @@ public sealed class StackState : IDisposable
     }
 
     /// <summary>The stack that runs in a directory; null for none.</summary>
-    public static RunningStack? FindRunning(string directory)
+    public static StackAddress? FindRunning(string directory)
     {
         try
         {
-            return JsonSerializer.Deserialize<RunningStack>(File.ReadAllText(RunningFile(directory))) is { } running && running.Process.IsAlive() ? running : null;
+            return JsonSerializer.Deserialize<StackAddress>(File.ReadAllText(RunningFile(directory))) is { } running && running.Process.IsAlive() ? running : null;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException or JsonException)
         {
@@ -81,7 +81,7 @@ public sealed class StackState : IDisposable
     public string Subdirectory(params string[] names) => System.IO.Directory.CreateDirectory(Path.Combine([Directory, .. names])).FullName;
 
     /// <summary>Tells others that the stack is up.</summary>
-    public Task PublishAsync(RunningStack running, CancellationToken ct) => SecretFile.WriteAsync(RunningFile(Directory), JsonSerializer.Serialize(running), ct);
+    public Task PublishAsync(StackAddress running, CancellationToken ct) => SecretFile.WriteAsync(RunningFile(Directory), JsonSerializer.Serialize(running), ct);
 
     /// <summary>Gives the directory back.</summary>
     public void Dispose()

@@ -72,7 +72,7 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
         console.Chapter("4  SIGKILL for the control worker between freeze and thaw");
         var apiBefore = await ApiSnapshotsAsync(ct);
         var backEndBefore = await stack.Storage.SnapshotsAsync(ct);
-        await InjectAsync([new FaultRule { Operation = VolumeOperation.CreateSnapshot, Fault = VolumeFault.Delay, Delay = CutDelay }], ct);
+        await stack.InjectAsync(ct, new FaultRule { Operation = VolumeOperation.CreateSnapshot, Fault = VolumeFault.Delay, Delay = CutDelay });
         var image = await tenant.CreateImageAsync(server.Id, "survivor", ct);
         await tenant.WaitForRunAsync(image, "frozen", run => run.Did("Quiesce") && !run.Began("Unquiesce"), RunDeadline, ct);
         var killed = stack.Worker(WorkerRole.Control);
@@ -82,7 +82,7 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
         await stack.StartWorkerAsync(WorkerRole.Control, ct);
         console.Say($"started again as process {stack.Worker(WorkerRole.Control).Id}");
         var run = await FollowAsync(image, ct);
-        await InjectAsync([], ct);
+        await stack.InjectAsync(ct);
 
         var status = await tenant.ImageStatusAsync(image, ct);
         console.Check(status == "active", $"image is {status ?? "gone"}, consistency {run.Evidence?.Consistency}, frozen for {DemoConsole.Milliseconds(run.Evidence?.FreezeMs ?? 0)}");
@@ -103,11 +103,13 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
         var apiBefore = await ApiSnapshotsAsync(ct);
         var filesBefore = stack.Storage.SnapshotFiles();
         var quotaBefore = await QuotaInUseAsync(ct);
-        await InjectAsync(
-            [new FaultRule { Operation = VolumeOperation.CreateSnapshot, Volume = server.Volumes[1], Fault = VolumeFault.Fail, Kind = ErrorKind.BackendRefused, Message = "the pool is read-only" }], ct);
+        await stack.InjectAsync(ct, new FaultRule
+        {
+            Operation = VolumeOperation.CreateSnapshot, Volume = server.Volumes[1], Fault = VolumeFault.Fail, Kind = ErrorKind.BackendRefused, Message = "the pool is read-only",
+        });
         var image = await tenant.CreateImageAsync(server.Id, "doomed", ct);
         var run = await FollowAsync(image, ct);
-        await InjectAsync([], ct);
+        await stack.InjectAsync(ct);
 
         console.Check(run.Status == "failed" && run.Reason is not null, $"run {run.Status}: {run.Reason?.Message}");
         var frozen = await server.AgentSaysFrozenAsync(ct);
@@ -133,14 +135,6 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
                 console.Step(step.Error is null, step.Step, step.Error ?? step.Detail ?? "", step.DurationMs);
             }
         });
-    }
-
-    private async Task InjectAsync(IReadOnlyList<FaultRule> rules, CancellationToken ct)
-    {
-        // The driver reads the file at every call and must never see half of it.
-        var next = stack.FaultFile + ".next";
-        await File.WriteAllTextAsync(next, FaultRule.Write(rules), ct);
-        File.Move(next, stack.FaultFile, overwrite: true);
     }
 
     private Task<IReadOnlyList<(string Id, string Volume, string Status)>> ApiSnapshotsAsync(CancellationToken ct) => tenant.ListSnapshotsAsync(Tokens.TenantProject, ct);

@@ -25,7 +25,7 @@ public sealed record ChildCommand(string Name, string Program, IReadOnlyList<str
 /// A process that this one started: it writes to its log file, ignores the terminal's Ctrl-C (a session of its own: this process decides the order of
 /// the end) and dies when this process dies, however that happens.
 /// </summary>
-public sealed class ChildProcess : IDisposable
+public sealed class ChildProcess
 {
     // sh opens the log, then becomes the program: the process id stays the same through every exec.
     private const string Script = """
@@ -128,7 +128,4 @@ public sealed class ChildProcess : IDisposable
         using var reader = new StreamReader(file);
         return string.Join('\n', reader.ReadToEnd().TrimEnd().Split('\n').TakeLast(lines).Select(line => "  " + line));
     }
-
-    /// <summary>Forgets the handle; the process itself goes on.</summary>
-    public void Dispose() => process.Dispose();
 }

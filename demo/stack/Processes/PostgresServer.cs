@@ -103,7 +103,6 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         NpgsqlConnection.ClearAllPools();
         await process.StopAsync(StopGrace);
-        process.Dispose();
         if (removeAtEnd is not null && Directory.Exists(removeAtEnd))
         {
             Directory.Delete(removeAtEnd, recursive: true);

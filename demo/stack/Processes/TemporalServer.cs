@@ -84,7 +84,6 @@ public sealed class TemporalServer : IAsyncDisposable
         if (Process is not null)
         {
             await Process.StopAsync(StopGrace);
-            Process.Dispose();
         }
     }
 
