@@ -105,6 +105,8 @@ public sealed class ApiAlone(PrivatePostgres postgres) : IAsyncLifetime
 {
     public ApiUnderTest Api { get; private set; } = null!;
 
+    public PrivatePostgres Postgres => postgres;
+
     public async ValueTask InitializeAsync() => Api = await ApiUnderTest.StartAsync(await postgres.CreateDatabaseAsync(migrated: true));
 
     public ValueTask DisposeAsync() => Api.DisposeAsync();
