@@ -309,7 +309,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
         ];
         foreach (var (queue, type) in queues)
         {
-            if (await Temporal.CountPollersAsync(queue, type, ct) == 0)
+            if (!await Temporal.IsPolledAsync(queue, type, ct))
             {
                 return false;
             }

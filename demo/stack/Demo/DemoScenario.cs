@@ -1,3 +1,4 @@
+using System.Net;
 using SnapshotFlow.Drivers.Layers;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
@@ -14,6 +15,9 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
 
     /// <summary>How long each cut is held back while the worker is killed: longer than the kill takes, shorter than the freeze may last.</summary>
     private static readonly TimeSpan CutDelay = TimeSpan.FromSeconds(1.5);
+
+    /// <summary>How much later one volume is cut in the contrast: ordinary for two storage systems of different load.</summary>
+    private static readonly TimeSpan Lateness = TimeSpan.FromMilliseconds(100);
 
     private readonly Witness witness = new(stack);
 
@@ -55,15 +59,29 @@ internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, T
         return (new ImageReport(image, status ?? "gone", cuts.Count), run, verdict);
     }
 
-    /// <summary>The same without a freeze. What the witness says of it is shown, not judged: sometimes one is lucky.</summary>
+    /// <summary>The same without a freeze. What the witness says of it is shown, not judged: with quick cuts one is often lucky.</summary>
     private async Task ContrastAsync(CancellationToken ct)
     {
         console.Chapter("3  The contrast: the same server, the same load, no freeze");
-        var answer = (await tenant.PostAsync("/runs", new { server_id = server.Id.ToString(), name = "unfrozen", quiesce = "skip" }, ct)).Expect(System.Net.HttpStatusCode.Accepted);
-        var run = await FollowAsync(answer.Body.GetProperty("image_id").GetString()!, ct);
-        console.Check(run.Evidence is { Consistency: not "application" }, $"consistency {run.Evidence?.Consistency}: {run.Evidence?.Reason}");
+        await CutAsync("unfrozen", "skip", ct);
+
+        console.Say($"and when the back end of one volume answers {Lateness.TotalMilliseconds:0} ms later than the others (injected):");
+        await stack.InjectAsync(ct, new FaultRule { Operation = VolumeOperation.CreateSnapshot, Volume = server.Volumes[1], Fault = VolumeFault.Delay, Delay = Lateness });
+        await CutAsync("unfrozen, one late", "skip", ct);
+        var frozen = await CutAsync("frozen, one late", "require", ct);
+        await stack.InjectAsync(ct);
+        console.Check(frozen.Consistent, "with the freeze a late volume makes no difference");
+    }
+
+    private async Task<WitnessVerdict> CutAsync(string name, string quiesce, CancellationToken ct)
+    {
+        var answer = (await tenant.PostAsync("/runs", new { server_id = server.Id.ToString(), name, quiesce }, ct)).Expect(HttpStatusCode.Accepted);
+        var run = await tenant.WaitForEndAsync(answer.Body.GetProperty("image_id").GetString()!, RunDeadline, ct);
         var verdict = await witness.RestoreAsync(run, server.Volumes, ct);
-        console.Say($"numbers on the restored volumes, this time: {verdict}");
+        var claimed = run.Evidence is { Consistency: "application" };
+        console.Check(claimed == (quiesce == "require"), $"{name}: the image claims consistency '{run.Evidence?.Consistency}'");
+        console.Say($"  numbers on the restored volumes: {verdict}");
+        return verdict;
     }
 
     /// <summary>The worker that drives the run dies while the guest stands still.</summary>

@@ -69,13 +69,20 @@ public sealed class TemporalServer : IAsyncDisposable
         };
     }
 
-    /// <summary>How many workers poll a task queue right now.</summary>
-    public async Task<int> CountPollersAsync(string taskQueue, TaskQueueType type, CancellationToken ct)
+    /// <summary>Whether a worker polls a task queue. A server that cannot tell counts as one where somebody does: the first task then waits for its worker.</summary>
+    public async Task<bool> IsPolledAsync(string taskQueue, TaskQueueType type, CancellationToken ct)
     {
-        var answer = await Client.Connection.WorkflowService.DescribeTaskQueueAsync(
-            new DescribeTaskQueueRequest { Namespace = Namespace, TaskQueue = new() { Name = taskQueue }, TaskQueueType = type },
-            new() { CancellationToken = ct });
-        return answer.Pollers.Count;
+        try
+        {
+            var answer = await Client.Connection.WorkflowService.DescribeTaskQueueAsync(
+                new DescribeTaskQueueRequest { Namespace = Namespace, TaskQueue = new() { Name = taskQueue }, TaskQueueType = type },
+                new() { CancellationToken = ct });
+            return answer.Pollers.Count > 0;
+        }
+        catch (RpcException e) when (e.Code == RpcException.StatusCode.Unimplemented)
+        {
+            return true;
+        }
     }
 
     /// <inheritdoc/>
