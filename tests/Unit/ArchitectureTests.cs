@@ -40,8 +40,8 @@ public sealed class ArchitectureTests
     {
         var references = ReferencesOf(project).ToList();
 
-        Assert.Empty(references.Where(Ours.Contains).Except(mayKnow));
-        Assert.Empty(references.Except(Ours).Where(r => !IsFramework(r) && !mayUse.Any(m => r.StartsWith(m, StringComparison.Ordinal))));
+        Assert.DoesNotContain(references, r => Ours.Contains(r) && !mayKnow.Contains(r));
+        Assert.DoesNotContain(references, r => !Ours.Contains(r) && !IsFramework(r) && !mayUse.Any(m => r.StartsWith(m, StringComparison.Ordinal)));
     }
 
     [Theory]
