@@ -113,7 +113,7 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
         }
 
         Log.Withdrawn(logger, image);
-        return Fault.Unavailable("No worker has accepted the request in time. It was withdrawn, nothing is left of it. Try again later.");
+        return Fault.Unavailable($"No worker has accepted the request in time. Image {image} was withdrawn, nothing is left of it. Try again later.");
     }
 
     private async Task<string> RequestCancelAsync(ImageId image, RpcOptions rpc)
