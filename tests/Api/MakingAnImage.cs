@@ -158,6 +158,22 @@ public sealed class MakingAnImage(Cloud cloud) : IClassFixture<Cloud>, IDisposab
     }
 
     [Fact]
+    public async Task The_same_idempotency_key_for_something_else_is_409()
+    {
+        var server = await api.RegisterServerAsync();
+        var id = await AcceptedAsync(server, ("Idempotency-Key", "once"));
+        foreach (var other in new object[] { new { name = "other" }, new { name = "snap", metadata = new { a = "b" } } })
+        {
+            (await api.CreateImageAsync(server.Id, api.Tokens.Member, other, ("Idempotency-Key", "once")))
+                .IsFault(409, "conflictingRequest", "The Idempotency-Key was used for another request before. Use a new key for a new request.");
+        }
+
+        await ImageWhenAsync(id);
+        // A key means something only within its project.
+        Assert.NotEqual(id, DeterministicId.Image(api.Tokens.OtherProject, "once"));
+    }
+
+    [Fact]
     public async Task A_refusal_repeated_with_the_same_key_is_the_same_refusal()
     {
         var server = await api.RegisterServerAsync(s => s with { VmState = VmState.Error });
