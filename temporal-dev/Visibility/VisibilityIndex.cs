@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Google.Protobuf;
+using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Visibility.Filter;
 using Temporalio.Api.Workflow.V1;
 
@@ -13,18 +14,22 @@ public sealed class VisibilityIndex(SearchAttributeRegistry attributes)
 {
     private readonly ConcurrentDictionary<string, ConcurrentDictionary<string, VisibilityRecord>> namespaces = new(StringComparer.Ordinal);
 
-    /// <summary>Shows the run as given, in place of what was shown of it before. The info is given away: the caller never changes it again.</summary>
-    public void Put(string @namespace, WorkflowExecutionInfo info)
+    /// <summary>
+    /// Shows the run as given, in place of what was shown of it before. Records may arrive out of order: an older state never replaces a newer one. The info is given
+    /// away: the caller never changes it again.
+    /// </summary>
+    public void Record(RunKey key, WorkflowExecutionInfo info)
     {
         var record = new VisibilityRecord(info);
-        namespaces.GetOrAdd(@namespace, _ => new(StringComparer.Ordinal))[record.RunId] = record;
+        namespaces.GetOrAdd(key.Namespace, _ => new(StringComparer.Ordinal)).AddOrUpdate(
+            key.RunId, record, (_, shown) => shown.Info.StateTransitionCount > info.StateTransitionCount ? shown : record);
     }
 
-    public void Remove(string @namespace, string runId)
+    public void Remove(RunKey key)
     {
-        if (namespaces.TryGetValue(@namespace, out var runs))
+        if (namespaces.TryGetValue(key.Namespace, out var runs))
         {
-            runs.TryRemove(runId, out _);
+            runs.TryRemove(key.RunId, out _);
         }
     }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Visibility;
 using SnapshotFlow.TemporalDev.Visibility.Filter;
 using Temporalio.Api.Common.V1;
@@ -226,7 +227,7 @@ public class VisibilityFilter
     {
         var first = index.List("default", "", 1, ByteString.Empty);
         Put("newest", "Prune", WorkflowExecutionStatus.Running, "2026-01-02T00:00:00Z", null, []);
-        index.Remove("default", "run-gamma");
+        index.Remove(new RunKey("default", "gamma", "run-gamma"));
         var second = index.List("default", "", 2, first.NextPageToken);
 
         Assert.Equal(["gamma"], first.Entries.Select(run => run.WorkflowId));
@@ -261,6 +262,21 @@ public class VisibilityFilter
         Put("beta", "CreateImage", WorkflowExecutionStatus.Terminated, "2026-01-01T11:00:00Z", 4, []);
         AssertSelects("WorkflowId = 'beta' AND ExecutionStatus = 'Terminated'", "beta");
         AssertSelects("ExecutionStatus = 'Running'", "");
+    }
+
+    [Fact]
+    public void A_record_that_arrives_late_does_not_hide_a_newer_one()
+    {
+        var info = index.List("default", "WorkflowId = 'beta'", 1, ByteString.Empty).Entries[0].Info;
+        var closed = info.Clone();
+        (closed.Status, closed.StateTransitionCount) = (WorkflowExecutionStatus.Completed, 9);
+        var earlier = info.Clone();
+        earlier.StateTransitionCount = 8;
+
+        index.Record(new RunKey("default", "beta", "run-beta"), closed);
+        index.Record(new RunKey("default", "beta", "run-beta"), earlier);
+
+        AssertSelects("WorkflowId = 'beta' AND ExecutionStatus = 'Completed'", "beta");
     }
 
     private void AssertSelects(string query, string? expected, bool ordered = false)
@@ -302,7 +318,7 @@ public class VisibilityFilter
             set.IndexedFields[name] = new Payload { Data = ByteString.CopyFrom(JsonSerializer.SerializeToUtf8Bytes(value)) };
         }
 
-        index.Put("default", new WorkflowExecutionInfo
+        index.Record(new RunKey("default", id, $"run-{id}"), new WorkflowExecutionInfo
         {
             Execution = new WorkflowExecution { WorkflowId = id, RunId = $"run-{id}" },
             Type = new WorkflowType { Name = type },
