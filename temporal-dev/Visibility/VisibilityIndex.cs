@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Google.Protobuf;
-using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Visibility.Filter;
 using Temporalio.Api.Workflow.V1;
 
@@ -18,18 +17,18 @@ public sealed class VisibilityIndex(SearchAttributeRegistry attributes)
     /// Shows the run as given, in place of what was shown of it before. Records may arrive out of order: an older state never replaces a newer one. The info is given
     /// away: the caller never changes it again.
     /// </summary>
-    public void Record(RunKey key, WorkflowExecutionInfo info)
+    public void Put(string @namespace, WorkflowExecutionInfo info)
     {
         var record = new VisibilityRecord(info);
-        namespaces.GetOrAdd(key.Namespace, _ => new(StringComparer.Ordinal)).AddOrUpdate(
-            key.RunId, record, (_, shown) => shown.Info.StateTransitionCount > info.StateTransitionCount ? shown : record);
+        namespaces.GetOrAdd(@namespace, _ => new(StringComparer.Ordinal)).AddOrUpdate(
+            record.RunId, record, (_, shown) => shown.Info.StateTransitionCount > info.StateTransitionCount ? shown : record);
     }
 
-    public void Remove(RunKey key)
+    public void Remove(string @namespace, string runId)
     {
-        if (namespaces.TryGetValue(key.Namespace, out var runs))
+        if (namespaces.TryGetValue(@namespace, out var runs))
         {
-            runs.TryRemove(key.RunId, out _);
+            runs.TryRemove(runId, out _);
         }
     }
 

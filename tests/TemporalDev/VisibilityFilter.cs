@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
-using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Visibility;
 using SnapshotFlow.TemporalDev.Visibility.Filter;
 using Temporalio.Api.Common.V1;
@@ -227,7 +226,7 @@ public class VisibilityFilter
     {
         var first = index.List("default", "", 1, ByteString.Empty);
         Put("newest", "Prune", WorkflowExecutionStatus.Running, "2026-01-02T00:00:00Z", null, []);
-        index.Remove(new RunKey("default", "gamma", "run-gamma"));
+        index.Remove("default", "run-gamma");
         var second = index.List("default", "", 2, first.NextPageToken);
 
         Assert.Equal(["gamma"], first.Entries.Select(run => run.WorkflowId));
@@ -273,8 +272,8 @@ public class VisibilityFilter
         var earlier = info.Clone();
         earlier.StateTransitionCount = 8;
 
-        index.Record(new RunKey("default", "beta", "run-beta"), closed);
-        index.Record(new RunKey("default", "beta", "run-beta"), earlier);
+        index.Put("default", closed);
+        index.Put("default", earlier);
 
         AssertSelects("WorkflowId = 'beta' AND ExecutionStatus = 'Completed'", "beta");
     }
@@ -318,7 +317,7 @@ public class VisibilityFilter
             set.IndexedFields[name] = new Payload { Data = ByteString.CopyFrom(JsonSerializer.SerializeToUtf8Bytes(value)) };
         }
 
-        index.Record(new RunKey("default", id, $"run-{id}"), new WorkflowExecutionInfo
+        index.Put("default", new WorkflowExecutionInfo
         {
             Execution = new WorkflowExecution { WorkflowId = id, RunId = $"run-{id}" },
             Type = new WorkflowType { Name = type },
