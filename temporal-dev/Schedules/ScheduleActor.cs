@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using SnapshotFlow.TemporalDev.Engine;
 using SnapshotFlow.TemporalDev.Store;
@@ -20,6 +21,7 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
     private readonly VirtualClock clock;
     private readonly CommitQueue commits;
     private readonly IActionTarget target;
+    private readonly ConcurrentDictionary<string, ScheduleActor> watched;
     private readonly ILogger logger;
     private readonly Channel<Func<Task>> mailbox = Channel.CreateUnbounded<Func<Task>>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource stopping = new();
@@ -28,12 +30,14 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
     private readonly Task pump;
     private int waiting;
 
-    public ScheduleActor(ScheduleRecord record, VirtualClock clock, CommitQueue commits, IActionTarget target, ILogger logger)
+    /// <param name="watched">By first run id, whom to wake when a started workflow ends.</param>
+    public ScheduleActor(ScheduleRecord record, VirtualClock clock, CommitQueue commits, IActionTarget target, ConcurrentDictionary<string, ScheduleActor> watched, ILogger logger)
     {
         this.record = record;
         this.clock = clock;
         this.commits = commits;
         this.target = target;
+        this.watched = watched;
         this.logger = logger;
         machine = new ScheduleMachine(record);
         alarm = clock.CreateAlarm($"schedule {record.Id}", Wake);
@@ -49,8 +53,8 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
 
     private static string Key(ScheduleRecord record) => $"{record.Namespace}/{record.Id}";
 
-    /// <summary>Catches up: to be called when a time may have come or an action may have ended. Does not wait.</summary>
-    public void Wake() => Post(async () =>
+    /// <summary>Catches up: to be called when a time may have come or an action may have ended. Does not wait; one that is ending takes no notice.</summary>
+    public void Wake() => TryPost(async () =>
     {
         if (!Deleted)
         {
@@ -98,7 +102,7 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
     private async Task<T> AskAsync<T>(Func<Task<T>> work, CancellationToken cancellationToken)
     {
         var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        Post(async () =>
+        var posted = TryPost(async () =>
         {
             try
             {
@@ -109,25 +113,25 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
                 answer.SetException(error);
             }
         });
-        return await answer.Task.WaitAsync(cancellationToken);
+        return !posted
+            ? throw Scheduler.NotFound(record.Id)
+            : await answer.Task.WaitAsync(cancellationToken);
     }
 
-    private void Post(Func<Task> work)
+    /// <summary>False when the schedule has ended or the server is stopping.</summary>
+    private bool TryPost(Func<Task> work)
     {
         lock (gate)
         {
-            waiting++;
-            clock.Update(alarm, null, waiting);
-            if (mailbox.Writer.TryWrite(work))
+            if (!mailbox.Writer.TryWrite(work))
             {
-                return;
+                return false;
             }
 
-            waiting--;
+            waiting++;
             clock.Update(alarm, null, waiting);
+            return true;
         }
-
-        throw new ObjectDisposedException(nameof(ScheduleActor), "the server is stopping");
     }
 
     private async Task PumpAsync()
@@ -210,8 +214,11 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
     {
         foreach (var run in record.Running.ToList())
         {
+            // In this order: a workflow that ends in between is either seen here or wakes us.
+            watched[run.FirstRunId] = this;
             if (await target.OutcomeAsync(record.Namespace, run, stopping.Token) is { } closed)
             {
+                watched.TryRemove(run.FirstRunId, out _);
                 machine.Closed(closed);
             }
         }

@@ -18,6 +18,9 @@ internal sealed class Scheduler(VirtualClock clock, CommitQueue commits, SearchA
 
     private readonly ConcurrentDictionary<(string Namespace, string Id), ScheduleActor> schedules = new();
 
+    /// <summary>Which schedule to tell when the workflow that began with this run ends.</summary>
+    private readonly ConcurrentDictionary<string, ScheduleActor> watched = new(StringComparer.Ordinal);
+
     public static Fault NotFound(string id) => Fault.NotFound($"schedule not found for ID: {id}");
 
     /// <summary>Takes in a stored schedule. Call <see cref="Start"/> when the runs are loaded too.</summary>
@@ -36,10 +39,10 @@ internal sealed class Scheduler(VirtualClock clock, CommitQueue commits, SearchA
         }
     }
 
-    /// <summary>Tells a schedule that a workflow it started has closed. Ignored when the schedule is gone. Does not wait.</summary>
-    public void ActionClosed(string @namespace, string scheduleId)
+    /// <summary>Says that the workflow that began with this run has ended. Ignored when no schedule started it. Does not wait.</summary>
+    public void ActionClosed(string firstRunId)
     {
-        if (schedules.TryGetValue((@namespace, scheduleId), out var schedule))
+        if (watched.TryRemove(firstRunId, out var schedule))
         {
             schedule.Wake();
         }
@@ -181,7 +184,7 @@ internal sealed class Scheduler(VirtualClock clock, CommitQueue commits, SearchA
     private static Task<long> RevisionAsync(ScheduleActor schedule, CancellationToken cancellationToken) =>
         schedule.ReadAsync((_, record, _) => record.Revision, cancellationToken);
 
-    private ScheduleActor NewActor(ScheduleRecord record) => new(record, clock, commits, target, logger);
+    private ScheduleActor NewActor(ScheduleRecord record) => new(record, clock, commits, target, watched, logger);
 
     private ScheduleActor Find(string @namespace, string id)
     {

@@ -161,7 +161,7 @@ internal sealed class FakeTarget(ScheduleWorld world) : IActionTarget
             status,
             result is null ? null : new Payloads { Payloads_ = { new Payload { Data = ByteString.CopyFromUtf8(result) } } },
             failure is null ? null : new Failure { Message = failure });
-        world.Scheduler.ActionClosed("default", "s");
+        world.Scheduler.ActionClosed(run.RunId);
         await world.DescribeAsync();
     }
 
