@@ -65,8 +65,7 @@ public sealed record QuiesceInput(ServerId Server, string AgentAddress, string R
 /// <summary>The guest is frozen.</summary>
 /// <param name="FrozenAt">When the agent confirmed, clock of the compute host.</param>
 /// <param name="DeadlineAt">When the freeze lease ends, same clock.</param>
-/// <param name="FileSystems">How many file systems the agent froze; at least 1.</param>
-public sealed record QuiesceResult(DateTimeOffset FrozenAt, DateTimeOffset DeadlineAt, int FileSystems);
+public sealed record QuiesceResult(DateTimeOffset FrozenAt, DateTimeOffset DeadlineAt);
 
 /// <summary>Thaw a guest, whether or not the freeze is known to have happened.</summary>
 /// <param name="Server">The server.</param>

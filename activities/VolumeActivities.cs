@@ -1,0 +1,52 @@
+using Microsoft.Extensions.Logging;
+using SnapshotFlow.Drivers;
+using SnapshotFlow.Model;
+using SnapshotFlow.Workflows.Contracts;
+using Temporalio.Activities;
+
+namespace SnapshotFlow.Activities;
+
+/// <summary>Cuts and deletes snapshots in one back end: the driver call and nothing else, because a guest may be waiting.</summary>
+public sealed partial class VolumeActivities(IVolumeDriver driver, TimeProvider time, ILogger<VolumeActivities> logger) : IVolumeActivities
+{
+    private readonly Heartbeats heartbeats = new(time);
+
+    /// <inheritdoc/>
+    [Activity]
+    public Task<VolumeCut> CreateVolumeSnapshotAsync(VolumeSnapshotInput input) => ActivityErrors.Translate(async () =>
+    {
+        var progress = new LatestProgress();
+        var startedAt = time.GetUtcNow();
+        var created = await heartbeats.WhileAsync(ct => driver.CreateSnapshotAsync(input.Volume, input.Snapshot, progress, ct), () => progress.Latest);
+        Log.Cut(logger, input.Volume, input.Snapshot, created.SizeBytes);
+        return new VolumeCut(input.Volume, input.Snapshot, startedAt, created.CreatedAt, time.GetUtcNow(), created.SizeBytes, driver.Capabilities.InstantSnapshot);
+    });
+
+    /// <inheritdoc/>
+    [Activity]
+    public Task DeleteVolumeSnapshotAsync(VolumeSnapshotInput input) => ActivityErrors.Translate(async () =>
+    {
+        await heartbeats.WhileAsync(async ct =>
+        {
+            await driver.DeleteSnapshotAsync(input.Volume, input.Snapshot, ct);
+            return true;
+        });
+        Log.Deleted(logger, input.Volume, input.Snapshot);
+    });
+
+    private sealed class LatestProgress : IProgress<DriverProgress>
+    {
+        public DriverProgress? Latest { get; private set; }
+
+        public void Report(DriverProgress value) => Latest = value;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "Volume {VolumeId} cut as snapshot {SnapshotId}, {SizeBytes} bytes")]
+        public static partial void Cut(ILogger logger, VolumeId volumeId, SnapshotId snapshotId, long sizeBytes);
+
+        [LoggerMessage(2, LogLevel.Information, "Snapshot {SnapshotId} of volume {VolumeId} deleted")]
+        public static partial void Deleted(ILogger logger, VolumeId volumeId, SnapshotId snapshotId);
+    }
+}
