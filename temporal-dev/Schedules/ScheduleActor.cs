@@ -51,8 +51,6 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
 
     private bool Deleted { get; set; }
 
-    private static string Key(ScheduleRecord record) => $"{record.Namespace}/{record.Id}";
-
     /// <summary>Catches up: to be called when a time may have come or an action may have ended. Does not wait; one that is ending takes no notice.</summary>
     public void Wake() => TryPost(async () =>
     {
@@ -85,7 +83,7 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
         {
             Deleted = true;
             Listing = null;
-            await commits.Enqueue(Transition.OfBlob(new BlobChange(BlobKind, Key(record), null)));
+            await SaveAsync(null);
             return true;
         },
         cancellationToken);
@@ -243,8 +241,10 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
         return inTheWay.Count > 0;
     }
 
-    private Task PersistAsync() => commits.IsDurable
-        ? commits.Enqueue(Transition.OfBlob(new BlobChange(BlobKind, Key(record), record.ToBytes())))
+    private Task PersistAsync() => commits.IsDurable ? SaveAsync(record.ToBytes()) : Task.CompletedTask;
+
+    private Task SaveAsync(byte[]? value) => commits.IsDurable
+        ? commits.Enqueue(Transition.OfBlob(new BlobChange(BlobKind, $"{record.Namespace}/{record.Id}", value)))
         : Task.CompletedTask;
 
     private static partial class Log

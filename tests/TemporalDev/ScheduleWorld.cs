@@ -67,12 +67,7 @@ internal sealed class ScheduleWorld : IAsyncDisposable
     public Task<DescribeScheduleResponse> DescribeAsync() => Scheduler.DescribeAsync("default", "s", CancellationToken.None);
 
     /// <summary>Lets time skip to this long after midnight; everything due before has happened then.</summary>
-    public Task SkipToAsync(TimeSpan sinceMidnight)
-    {
-        var arrival = Clock.WaitUntilAsync(Midnight + sinceMidnight, Clock.Lock, CancellationToken.None);
-        Clock.Unlock();
-        return arrival.WaitAsync(TimeSpan.FromSeconds(30));
-    }
+    public Task SkipToAsync(TimeSpan sinceMidnight) => Clock.UnlockUntil(Midnight + sinceMidnight)!.WaitAsync(TimeSpan.FromSeconds(30));
 
     /// <summary>Ends the scheduler as a crash would, lets time pass, and begins a new one on what was stored.</summary>
     public async Task RestartAsync(TimeSpan downUntil)
