@@ -70,6 +70,7 @@ public sealed class TemporalDevServer : IAsyncDisposable
             scheduler.Start();
             Map(app, engine, workflows, new OperatorService(engine, scheduler), options);
             await StartListeningAsync(app, options, cancellationToken);
+            engine.KeepRetention();
         }
         catch
         {
