@@ -1,0 +1,33 @@
+using System.Text.RegularExpressions;
+
+namespace SnapshotFlow.Api.Faults;
+
+/// <summary>
+/// Gives every request an id, <c>req-&lt;uuid&gt;</c>, and says it on every answer. It is the key of the instance action that the request causes.
+/// A well-formed <c>X-OpenStack-Request-ID</c> of the caller goes to the log beside it, so that one call can be followed through several services.
+/// Source: oslo.middleware, request id.
+/// </summary>
+internal static partial class RequestId
+{
+    public static IApplicationBuilder UseRequestIds(this IApplicationBuilder app)
+    {
+        var logger = app.ApplicationServices.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(RequestId).FullName!);
+        return app.Use(async (context, next) =>
+        {
+            var id = $"req-{Guid.NewGuid()}";
+            context.TraceIdentifier = id;
+            context.Response.Headers["x-openstack-request-id"] = id;
+            context.Response.Headers["x-compute-request-id"] = id;
+            using (logger.BeginScope("request_id:{RequestId} global_request_id:{GlobalRequestId}", id, GlobalId(context.Request)))
+            {
+                await next(context);
+            }
+        });
+    }
+
+    private static string? GlobalId(HttpRequest request) =>
+        request.Headers["X-OpenStack-Request-ID"] is [{ } id] && WellFormed().IsMatch(id) ? id : null;
+
+    [GeneratedRegex(@"\Areq-[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex WellFormed();
+}

@@ -1,0 +1,72 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Requests;
+using SnapshotFlow.Model;
+using SnapshotFlow.Store;
+
+namespace SnapshotFlow.Api.Images;
+
+/// <summary>The part of the Image API that reads. Source: Glance Image API v2.</summary>
+internal static class ImageEndpoints
+{
+    private const int DefaultPage = 25;
+    private const int MaxPage = 1000;
+
+    private static readonly string[] Visibilities = ["private", "shared", "public", "community", "all"];
+
+    private static readonly string[] Understood = ["limit", "marker", "sort", "sort_key", "sort_dir", "name", "status", "visibility", "owner", "os_hidden"];
+
+    /// <summary>What Glance can filter by and these records cannot yet: refused, as an answer without the filter would be a wrong one.</summary>
+    private static readonly string[] NotServed =
+    [
+        "id", "protected", "tag", "member_status", "created_at", "updated_at", "changes-since", "disk_format", "container_format", "size_min", "size_max", "min_disk",
+        "min_ram", "checksum", "os_hash_value", "os_hash_algo",
+    ];
+
+    public static void MapImages(this IEndpointRouteBuilder routes)
+    {
+        var images = routes.MapGroup("/image/v2/images").RequireAuthorization();
+        images.MapGet("", ListAsync);
+        images.MapGet("/{id}", ShowAsync);
+    }
+
+    private static async Task<Ok<ImageList>> ListAsync(HttpContext context, ImageStore store, CancellationToken ct)
+    {
+        var caller = context.Caller();
+        caller.Demand(Policies.ListImages);
+        var query = new ListQuery(context);
+        query.RequireNewestFirst();
+        var page = new Page(query.Limit(DefaultPage, MaxPage), query.Marker(text => Fault.BadRequest($"There is no image with the id {text} to continue the list after.")));
+        var images = await store.ListAsync(caller, Filter(query), page, ct);
+        var next = page.Limit > 0 && images.Count == page.Limit ? query.NextPage(images[^1].Id) : null;
+        return TypedResults.Ok(new ImageList(images.Select(ImageView.Of).ToList(), PathBelowEndpoint(query.FirstPage()), next is null ? null : PathBelowEndpoint(next)));
+    }
+
+    private static async Task<Ok<ImageView>> ShowAsync(string id, HttpContext context, ImageStore store, CancellationToken ct)
+    {
+        var caller = context.Caller();
+        var image = ImageId.TryParse(id, null, out var known) ? await store.FindVisibleAsync(known, caller, ct) : null;
+        caller.Demand(Policies.ShowImage);
+        return image is null ? throw Fault.NotFound($"No image found with ID {id}") : TypedResults.Ok(ImageView.Of(image));
+    }
+
+    /// <summary>Every parameter that is none of Glance's asks for images with that custom property.</summary>
+    private static ImageFilter Filter(ListQuery query)
+    {
+        if (query.Names.FirstOrDefault(n => NotServed.Contains(n)) is { } missing)
+        {
+            throw ListQuery.Invalid(missing, query.Text(missing) ?? "", "Images cannot be filtered by it");
+        }
+
+        var visibility = query.Text("visibility");
+        return visibility is null || Visibilities.Contains(visibility)
+            ? new(
+                query.Text("name"), query.Text("status"), visibility, query.Text("owner"), query.Switch("os_hidden"),
+                query.Names.Except(Understood).ToDictionary(n => n, n => query.Text(n)!))
+            : throw ListQuery.Invalid("visibility", visibility, $"Known are {string.Join(", ", Visibilities)}");
+    }
+
+    /// <summary>Glance's links begin at its version, not at the path that the service is mounted at.</summary>
+    private static string PathBelowEndpoint(string path) => path["/image".Length..];
+}

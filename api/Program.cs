@@ -1,0 +1,82 @@
+using Microsoft.Extensions.Options;
+using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Api.Health;
+using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Images;
+using SnapshotFlow.Api.Requests;
+using SnapshotFlow.Api.Runs;
+using SnapshotFlow.Api.Servers;
+using SnapshotFlow.Api.Snapshots;
+using SnapshotFlow.Api.Versions;
+using SnapshotFlow.Store;
+
+namespace SnapshotFlow.Api;
+
+/// <summary>The process that tenants call.</summary>
+public static class Program
+{
+    /// <summary>Loopback: whoever wants to be reached from elsewhere says so with <c>urls</c>.</summary>
+    private const string DefaultUrl = "http://127.0.0.1:8774";
+
+    /// <summary>Runs until it is told to stop. Exit code 78 (EX_CONFIG of sysexits.h) when the configuration is wrong; the keys are on standard error.</summary>
+    public static async Task<int> Main(string[] args)
+    {
+        try
+        {
+            await using var app = Build(args);
+            app.Services.GetRequiredService<IStartupValidator>().Validate();
+            await app.RunAsync();
+            return 0;
+        }
+        catch (Exception e) when (WrongKeys(e) is [_, ..] failures)
+        {
+            foreach (var failure in failures)
+            {
+                await Console.Error.WriteLineAsync($"snapshotflow-api: {failure}");
+            }
+
+            return 78;
+        }
+    }
+
+    /// <summary>The application, not yet started.</summary>
+    public static WebApplication Build(string[] args)
+    {
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        builder.AddLimits();
+        builder.Services
+            .AddStore(builder.Configuration)
+            .AddTemporalConnection(builder.Configuration)
+            .AddIdentity()
+            .AddPublicUrl()
+            .AddJson()
+            .AddHealth();
+        if (builder.Configuration[WebHostDefaults.ServerUrlsKey] is null)
+        {
+            builder.WebHost.UseUrls(DefaultUrl);
+        }
+
+        var app = builder.Build();
+        app.UseRequestIds();
+        app.UseMiddleware<FaultMiddleware>();
+        app.UseRouting();
+        app.UseAuthentication();
+        app.UseAuthorization();
+        app.UseMicroversions();
+        app.MapVersions();
+        app.MapHealth();
+        app.MapServers();
+        app.MapImages();
+        app.MapSnapshots();
+        app.MapRuns();
+        return app;
+    }
+
+    /// <summary>What is wrong with the configuration, one line per key; empty when the failure is about something else.</summary>
+    private static List<string> WrongKeys(Exception e) => e switch
+    {
+        OptionsValidationException options => [.. options.Failures],
+        AggregateException { InnerExceptions: var several } when several.All(i => i is OptionsValidationException) => [.. several.SelectMany(WrongKeys)],
+        _ => [],
+    };
+}

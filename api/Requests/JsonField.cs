@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using SnapshotFlow.Api.Faults;
+
+namespace SnapshotFlow.Api.Requests;
+
+/// <summary>
+/// A member of a request body that knows its name, so that what is wrong with it can be said as Nova says it:
+/// <c>Invalid input for field/attribute name. Value: 7. 7 is not of type 'string'</c>. Source: Nova, <c>nova/api/validation/validators.py</c>, whose texts come
+/// from Python's jsonschema; values are therefore shown as Python shows them.
+/// </summary>
+internal readonly record struct JsonField(string Name, JsonElement Value)
+{
+    /// <summary>A 400 that names the member and shows its value.</summary>
+    public Fault Invalid(string why) => Fault.BadRequest($"Invalid input for field/attribute {Name}. Value: {Shown(Value)}. {why}");
+
+    /// <summary>The members of an object that has all of <paramref name="required"/> and nothing beyond them and <paramref name="optional"/>.</summary>
+    public IReadOnlyDictionary<string, JsonField> Object(string[] required, string[] optional)
+    {
+        var members = Members();
+        foreach (var name in required)
+        {
+            if (!members.ContainsKey(name))
+            {
+                throw Invalid($"'{name}' is a required property");
+            }
+        }
+
+        var unexpected = members.Keys.Except([.. required, .. optional]).Order(StringComparer.Ordinal).Select(Quoted).ToList();
+        return unexpected.Count == 0
+            ? members
+            : throw Invalid($"Additional properties are not allowed ({string.Join(", ", unexpected)} {(unexpected.Count == 1 ? "was" : "were")} unexpected)");
+    }
+
+    /// <summary>The members of an object, whatever they are called.</summary>
+    public IReadOnlyDictionary<string, JsonField> Members() => Value.ValueKind is JsonValueKind.Object
+        ? Value.EnumerateObject().ToDictionary(m => m.Name, m => new JsonField(m.Name, m.Value))
+        : throw NotOfType("object");
+
+    /// <summary>A text.</summary>
+    public string Text() => Value.ValueKind is JsonValueKind.String ? Value.GetString()! : throw NotOfType("string");
+
+    /// <summary>One of the given words.</summary>
+    public T OneOf<T>(IReadOnlyDictionary<string, T> words) =>
+        Value.ValueKind is JsonValueKind.String && words.TryGetValue(Value.GetString()!, out var meant)
+            ? meant
+            : throw Invalid($"{Represented(Value)} is not one of [{string.Join(", ", words.Keys.Select(Quoted))}]");
+
+    /// <summary>True or false, and no word for it.</summary>
+    public bool Boolean() => Value.ValueKind is JsonValueKind.True or JsonValueKind.False ? Value.GetBoolean() : throw NotOfType("boolean");
+
+    /// <summary>A number within the limits.</summary>
+    public double Number(double minimum, double maximum) =>
+        Value.ValueKind is not JsonValueKind.Number || !Value.TryGetDouble(out var number) ? throw NotOfType("number")
+        : number < minimum ? throw Invalid(string.Create(CultureInfo.InvariantCulture, $"{Represented(Value)} is less than the minimum of {minimum}"))
+        : number > maximum ? throw Invalid(string.Create(CultureInfo.InvariantCulture, $"{Represented(Value)} is greater than the maximum of {maximum}"))
+        : number;
+
+    private Fault NotOfType(string type) => Invalid($"{Represented(Value)} is not of type '{type}'");
+
+    private static string Shown(JsonElement value) => value.ValueKind is JsonValueKind.String ? value.GetString()! : Represented(value);
+
+    /// <summary>Python's <c>repr()</c> of a value.</summary>
+    public static string Represented(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Null => "None",
+        JsonValueKind.True => "True",
+        JsonValueKind.False => "False",
+        JsonValueKind.String => Quoted(value.GetString()!),
+        JsonValueKind.Array => $"[{string.Join(", ", value.EnumerateArray().Select(Represented))}]",
+        JsonValueKind.Object => $"{{{string.Join(", ", value.EnumerateObject().Select(m => $"{Quoted(m.Name)}: {Represented(m.Value)}"))}}}",
+        _ => value.GetRawText(),
+    };
+
+    /// <summary>Python's <c>repr()</c> of a text: single quotes unless only double quotes avoid escaping; what cannot be printed is escaped.</summary>
+    public static string Quoted(string text)
+    {
+        var quote = text.Contains('\'', StringComparison.Ordinal) && !text.Contains('"', StringComparison.Ordinal) ? '"' : '\'';
+        var result = new StringBuilder().Append(quote);
+        foreach (var rune in text.EnumerateRunes())
+        {
+            result.Append(rune.Value switch
+            {
+                '\\' => "\\\\",
+                '\n' => "\\n",
+                '\r' => "\\r",
+                '\t' => "\\t",
+                var c when c == quote => $"\\{quote}",
+                < 0x20 or 0x7F => $"\\x{rune.Value:x2}",
+                _ => rune.ToString(),
+            });
+        }
+
+        return result.Append(quote).ToString();
+    }
+}

@@ -1,0 +1,84 @@
+using System.Globalization;
+using Microsoft.AspNetCore.WebUtilities;
+using SnapshotFlow.Api.Faults;
+
+namespace SnapshotFlow.Api.Requests;
+
+/// <summary>The query of a list: which page, which filters. What cannot be meant is 400 with the name of the parameter.</summary>
+internal sealed class ListQuery(HttpContext context)
+{
+    private readonly IQueryCollection query = context.Request.Query;
+
+    /// <summary>Rows of a page: <paramref name="otherwise"/> when not said, never more than <paramref name="most"/>.</summary>
+    public int Limit(int otherwise, int most) => Text("limit") switch
+    {
+        null => otherwise,
+        var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) => Math.Min(limit, most),
+        // More digits than a number has are still a number.
+        { Length: > 0 } text when text.All(char.IsAsciiDigit) => most,
+        var text => throw Invalid("limit", text, "It must be a number of 0 or more"),
+    };
+
+    /// <summary>The id after which the page begins; null for the first page. What is not a UUID was never the id of anything: <paramref name="unknown"/> says so.</summary>
+    public Guid? Marker(Func<string, Fault> unknown) =>
+        Text("marker") is not { } text ? null : Guid.TryParseExact(text, "D", out var id) ? id : throw unknown(text);
+
+    /// <summary>The value of a parameter; null when it is not there.</summary>
+    public string? Text(string name)
+    {
+        var values = query[name];
+        return values.Count switch
+        {
+            0 => null,
+            1 when !values[0]!.Contains('\0', StringComparison.Ordinal) => values[0]!,
+            1 => throw Invalid(name, "", "It must not hold the character U+0000"),
+            _ => throw Invalid(name, values.ToString(), "It must be given once"),
+        };
+    }
+
+    /// <summary>Whether a switch such as <c>all_tenants=1</c> is on. Source: oslo.utils, bool_from_string.</summary>
+    public bool Switch(string name) => Text(name) switch
+    {
+        null => false,
+        var text => text.Trim().ToLowerInvariant() switch
+        {
+            "" or "1" or "t" or "true" or "on" or "y" or "yes" => true,
+            "0" or "f" or "false" or "off" or "n" or "no" => false,
+            _ => throw Invalid(name, text, "It must be 1 or 0"),
+        },
+    };
+
+    /// <summary>The parameters that were given.</summary>
+    public IEnumerable<string> Names => query.Keys;
+
+    /// <summary>Lists come newest first; 400 for any other order.</summary>
+    public void RequireNewestFirst()
+    {
+        var (key, direction) = Text("sort") is { } sort
+            ? (sort.Split(':')[0], sort.Contains(':', StringComparison.Ordinal) ? sort[(sort.IndexOf(':', StringComparison.Ordinal) + 1)..] : "desc")
+            : (Text("sort_key") ?? "created_at", Text("sort_dir") ?? "desc");
+        if (key != "created_at" || direction != "desc")
+        {
+            throw Invalid("sort", $"{key}:{direction}", "This list is sorted by created_at:desc only");
+        }
+    }
+
+    /// <summary>400 for a parameter that is none of these.</summary>
+    public void RequireKnown(params string[] known)
+    {
+        if (query.Keys.FirstOrDefault(k => !known.Contains(k)) is { } odd)
+        {
+            throw Fault.BadRequest($"Unknown query parameter '{odd}'. Known are {string.Join(", ", known)}");
+        }
+    }
+
+    /// <summary>Path and query of the page after the one that ends with <paramref name="last"/>.</summary>
+    public string NextPage(object last) => Path(query.Where(p => p.Key != "marker").SelectMany(p => p.Value, (p, v) => KeyValuePair.Create(p.Key, v)).Append(KeyValuePair.Create("marker", last.ToString())));
+
+    /// <summary>Path and query of the first page.</summary>
+    public string FirstPage() => Path(query.Where(p => p.Key != "marker").SelectMany(p => p.Value, (p, v) => KeyValuePair.Create(p.Key, v)));
+
+    public static Fault Invalid(string name, string value, string why) => Fault.BadRequest($"Invalid input for query parameters {name}. Value: {value}. {why}");
+
+    private string Path(IEnumerable<KeyValuePair<string, string?>> parameters) => QueryHelpers.AddQueryString(context.Request.Path.Value!, parameters);
+}

@@ -1,0 +1,142 @@
+using Microsoft.Extensions.Options;
+using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Model;
+using SnapshotFlow.Workflows;
+using SnapshotFlow.Workflows.Contracts;
+using Temporalio.Api.Enums.V1;
+using Temporalio.Client;
+using Temporalio.Exceptions;
+
+namespace SnapshotFlow.Api.Runs;
+
+/// <summary>Starts, asks and cancels <see cref="CreateImageWorkflow"/>. Both ways to ask for an image end here, so they mean the same.</summary>
+internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOptions> options, ILogger<ImageRuns> logger)
+{
+    /// <summary>The API asks each run once whether it accepts, however often the request is repeated.</summary>
+    private const string AcceptUpdateId = "accept";
+
+    /// <summary>
+    /// Returns when the run has accepted the request; a run that refuses is a fault with the run's reason. A second request for the same image joins the first run,
+    /// also after that has ended. When nobody accepts in time the answer is 503: the run is withdrawn, unless <paramref name="repeatable"/> says that the caller can
+    /// come back for it.
+    /// </summary>
+    public async Task StartAsync(CreateImageInput input, bool repeatable, CancellationToken ct)
+    {
+        var acceptance = await WithinAsync(options.Value.AcceptTimeout, ct, async rpc =>
+        {
+            try
+            {
+                return await temporal.ExecuteUpdateWithStartWorkflowAsync(
+                    (CreateImageWorkflow run) => run.AcceptAsync(),
+                    new(Start(input)) { Id = AcceptUpdateId, Rpc = rpc });
+            }
+            catch (WorkflowAlreadyStartedException)
+            {
+                return await Handle(input.Image).GetUpdateHandle<Acceptance>(AcceptUpdateId).GetResultAsync(rpc);
+            }
+        });
+        if (acceptance is null)
+        {
+            throw repeatable
+                ? Fault.Unavailable($"No worker has answered for image {input.Image} yet. Repeat the request with the same Idempotency-Key to learn what became of it.")
+                : await WithdrawAsync(input.Image, ct);
+        }
+
+        if (acceptance.Refusal is { } refusal)
+        {
+            throw Fault.From(refusal);
+        }
+    }
+
+    /// <summary>What <see cref="StartAsync"/> would do, without doing it.</summary>
+    public async Task<ImagePlan> PlanAsync(CreateImageInput input, CancellationToken ct) =>
+        await WithinAsync(options.Value.AcceptTimeout, ct, rpc => temporal.ExecuteWorkflowAsync(
+            (PlanImageWorkflow plan) => plan.RunAsync(input),
+            new($"plan-image/{input.Image}", Names.ControlQueue)
+            {
+                // Nobody waits for it any longer.
+                RunTimeout = options.Value.AcceptTimeout,
+                TypedSearchAttributes = SearchAttributes.ForStart(input.Caller, input.Server, input.Image),
+                Rpc = rpc,
+            })) ?? throw Fault.Unavailable("No worker has answered in time. Nothing was done. Try again later.");
+
+    /// <summary>Where a run stands, from the run itself; null when it does not answer in time or is not known to Temporal any more.</summary>
+    public async Task<Progress?> ProgressAsync(ImageId image, CancellationToken ct)
+    {
+        try
+        {
+            return await WithinAsync(options.Value.ProgressTimeout, ct, rpc => Handle(image).QueryAsync(run => run.Progress(), new() { Rpc = rpc }));
+        }
+        catch (Exception e) when (e is RpcException or WorkflowQueryFailedException or WorkflowQueryRejectedException)
+        {
+            Log.NoProgress(logger, image, e.Message);
+            return null;
+        }
+    }
+
+    /// <summary>Asks a run to stop and undo what it has done; false when it is over.</summary>
+    public async Task<bool> CancelAsync(ImageId image, CancellationToken ct)
+    {
+        try
+        {
+            await Handle(image).CancelAsync(new() { Rpc = new() { CancellationToken = ct } });
+            return true;
+        }
+        catch (RpcException e) when (e.Code is RpcException.StatusCode.NotFound)
+        {
+            return false;
+        }
+    }
+
+    private static WithStartWorkflowOperation<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> Start(CreateImageInput input) => WithStartWorkflowOperation.Create(
+        (CreateImageWorkflow run) => run.RunAsync(input),
+        new(Names.CreateImageWorkflow(input.Image), Names.ControlQueue)
+        {
+            IdConflictPolicy = WorkflowIdConflictPolicy.UseExisting,
+            IdReusePolicy = WorkflowIdReusePolicy.RejectDuplicate,
+            // A worker that dies in the middle of a task must not hold a frozen guest until the default of 10 s has passed.
+            TaskTimeout = TimeSpan.FromSeconds(2),
+            TypedSearchAttributes = SearchAttributes.ForStart(input.Caller, input.Server, input.Image),
+            StaticSummary = $"image {input.Name} of server {input.Server}",
+        });
+
+    private WorkflowHandle<CreateImageWorkflow, CreateImageResult> Handle(ImageId image) =>
+        temporal.GetWorkflowHandle<CreateImageWorkflow, CreateImageResult>(Names.CreateImageWorkflow(image));
+
+    /// <summary>Nobody will ever ask for this image again, so nobody must find it either.</summary>
+    private async Task<Fault> WithdrawAsync(ImageId image, CancellationToken ct)
+    {
+        await WithinAsync(options.Value.ProgressTimeout, ct, async rpc =>
+        {
+            await Handle(image).CancelAsync(new() { Rpc = rpc });
+            return image.ToString();
+        });
+        Log.Withdrawn(logger, image);
+        return Fault.Unavailable("No worker has accepted the request in time. It was withdrawn, nothing is left of it. Try again later.");
+    }
+
+    /// <summary>Null when the time is up before the call is.</summary>
+    private static async Task<T?> WithinAsync<T>(TimeSpan time, CancellationToken ct, Func<RpcOptions, Task<T>> call) where T : class
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(time);
+        try
+        {
+            return await call(new() { CancellationToken = limit.Token });
+        }
+        catch (Exception e) when (e is RpcTimeoutOrCanceledException or OperationCanceledException or RpcException { Code: RpcException.StatusCode.Cancelled })
+        {
+            ct.ThrowIfCancellationRequested();
+            return null;
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(300, LogLevel.Warning, "No worker accepted the run for image {ImageId} in time; it is withdrawn")]
+        public static partial void Withdrawn(ILogger logger, ImageId imageId);
+
+        [LoggerMessage(301, LogLevel.Information, "The run for image {ImageId} does not say where it stands, its record answers: {Reason}")]
+        public static partial void NoProgress(ILogger logger, ImageId imageId, string reason);
+    }
+}

@@ -1,0 +1,96 @@
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http.HttpResults;
+using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Requests;
+using SnapshotFlow.Api.Servers;
+using SnapshotFlow.Model;
+using SnapshotFlow.Store;
+using SnapshotFlow.Workflows.Contracts;
+
+namespace SnapshotFlow.Api.Runs;
+
+/// <summary>Our own way to ask for an image, and the only one to watch it being made and to stop it. A run has the id of its image.</summary>
+internal static class RunEndpoints
+{
+    private const int DefaultPage = 25;
+    private const int MaxPage = 1000;
+
+    public static void MapRuns(this IEndpointRouteBuilder routes)
+    {
+        var runs = routes.MapGroup("/runs").RequireAuthorization();
+        runs.MapPost("", CreateAsync);
+        runs.MapGet("", ListAsync);
+        runs.MapGet("/{id}", ShowAsync);
+        runs.MapPost("/{id}/cancel", CancelAsync);
+    }
+
+    private static async Task<Results<Accepted<StartedRun>, Ok<PlanView>>> CreateAsync(HttpContext context, ServerStore servers, ImageRuns runs, CancellationToken ct)
+    {
+        var request = CreateRunRequest.Parse(await JsonBody.ReadAsync(context.Request, ct));
+        var key = IdempotencyKey.Of(context.Request);
+        var caller = context.Caller();
+        var server = await servers.RequireAsync(request.Server.ToString(), caller, ct);
+        caller.Demand(Policies.CreateImage);
+        var input = new CreateImageInput(
+            IdempotencyKey.Image(request.DryRun ? null : key, caller), server.Id, request.Name, request.Metadata, caller, context.TraceIdentifier,
+            request.Quiesce, request.FreezeDeadline, request.OnExpiry);
+        if (request.DryRun)
+        {
+            return TypedResults.Ok(PlanView.Of(await runs.PlanAsync(input, ct)));
+        }
+
+        await runs.StartAsync(input, repeatable: key is not null, ct);
+        return TypedResults.Accepted($"/runs/{input.Image}", StartedRun.Of(input.Image, context));
+    }
+
+    private static async Task<Ok<RunList>> ListAsync(HttpContext context, RunStore store, CancellationToken ct)
+    {
+        var caller = context.Caller();
+        caller.Demand(Policies.ReadRuns);
+        var query = new ListQuery(context);
+        query.RequireKnown("status", "all_projects", "limit", "marker");
+        var everywhere = query.Switch("all_projects");
+        if (everywhere && !caller.IsAdmin)
+        {
+            throw Fault.Forbidden("Policy doesn't allow all_projects to be used: it is for administrators.");
+        }
+
+        RunStatus? status = query.Text("status") is not { } text ? null
+            : EnumText.TryParse<RunStatus>(text, out var known) ? known
+            : throw ListQuery.Invalid("status", text, $"Known are {string.Join(", ", Enum.GetValues<RunStatus>().Select(s => s.ToText()))}");
+        var page = new Page(query.Limit(DefaultPage, MaxPage), query.Marker(marker => Fault.BadRequest($"There is no run with the id {marker} to continue the list after.")));
+        var runs = await store.ListAsync(everywhere ? null : caller.ProjectId, new(Status: status), page, ct);
+        IReadOnlyList<Link>? links = page.Limit > 0 && runs.Count == page.Limit ? [Link.Next(context.Url(query.NextPage(runs[^1].ImageId)))] : null;
+        return TypedResults.Ok(new RunList(runs.Select(r => RunView.Of(r, null, context)).ToList(), links));
+    }
+
+    private static async Task<Ok<RunView>> ShowAsync(string id, HttpContext context, RunStore store, ImageRuns runs, CancellationToken ct)
+    {
+        var run = await RequireAsync(store, id, context.Caller(), ct);
+        context.Caller().Demand(Policies.ReadRuns);
+        var live = run.Status is RunStatus.Running ? await runs.ProgressAsync(run.ImageId, ct) : null;
+        return TypedResults.Ok(RunView.Of(run, live, context));
+    }
+
+    private static async Task<Accepted<StartedRun>> CancelAsync(string id, HttpContext context, RunStore store, ImageRuns runs, CancellationToken ct)
+    {
+        var run = await RequireAsync(store, id, context.Caller(), ct);
+        context.Caller().Demand(Policies.CancelRun);
+        return run.Status is RunStatus.Running && await runs.CancelAsync(run.ImageId, ct)
+            ? TypedResults.Accepted($"/runs/{run.ImageId}", StartedRun.Of(run.ImageId, context))
+            : throw Fault.Conflict($"Run {run.ImageId} is over, there is nothing to cancel: see GET /runs/{run.ImageId}.");
+    }
+
+    private static async Task<RunRecord> RequireAsync(RunStore store, string id, Caller caller, CancellationToken ct) =>
+        ImageId.TryParse(id, null, out var image) && await store.FindVisibleAsync(image, caller, ct) is { } run
+            ? run
+            : throw Fault.NotFound($"Run {id} could not be found.");
+
+    private sealed record StartedRun(ImageId ImageId, IReadOnlyList<Link> Links)
+    {
+        public static StartedRun Of(ImageId image, HttpContext context) => new(image, RunView.LinksOf(image, context));
+    }
+
+    private sealed record RunList(IReadOnlyList<RunView> Runs, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? RunsLinks);
+}

@@ -1,0 +1,99 @@
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http.HttpResults;
+using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Requests;
+using SnapshotFlow.Api.Runs;
+using SnapshotFlow.Api.Versions;
+using SnapshotFlow.Model;
+using SnapshotFlow.Store;
+
+namespace SnapshotFlow.Api.Servers;
+
+/// <summary>The part of the Compute API that leads to an image: list and show servers, and the action <c>createImage</c>.</summary>
+internal static class ServerEndpoints
+{
+    private const int MaxPage = 1000;
+
+    /// <summary>Below 2.39 the caller's metadata has a quota of its own. Source: Nova, default of <c>metadata_items</c>.</summary>
+    private const int MetadataItems = 128;
+
+    private static readonly Microversion MetadataQuotaGone = new(2, 39);
+    private static readonly Microversion ImageIdInBody = new(2, 45);
+
+    public static void MapServers(this IEndpointRouteBuilder routes)
+    {
+        foreach (var prefix in new[] { "/compute/v2.1", $"/compute/v2.1/{ProjectInPath.Segment}" })
+        {
+            var servers = routes.MapGroup($"{prefix}/servers").RequireAuthorization().RequireOwnProjectInPath().WithMetadata(MicroversionRange.Compute);
+            servers.MapGet("", ListAsync);
+            servers.MapGet("/detail", ListDetailAsync);
+            servers.MapGet("/{id}", ShowAsync);
+            servers.MapPost("/{id}/action", CreateImageAsync);
+        }
+    }
+
+    private static async Task<Ok<ServerList<ServerSummary>>> ListAsync(HttpContext context, ServerStore store, CancellationToken ct) =>
+        await PageAsync(context, store, servers => Task.FromResult<IReadOnlyList<ServerSummary>>(servers.Select(s => ServerView.Summary(s, context)).ToList()), ct);
+
+    private static async Task<Ok<ServerList<ServerView>>> ListDetailAsync(HttpContext context, ServerStore store, CancellationToken ct) =>
+        await PageAsync<ServerView>(
+            context,
+            store,
+            async servers =>
+            {
+                var views = new List<ServerView>();
+                foreach (var server in servers)
+                {
+                    views.Add(ServerView.Of(server, await store.BlockDevicesAsync(server.Id, ct), context));
+                }
+
+                return views;
+            },
+            ct);
+
+    private static async Task<Ok<OneServer>> ShowAsync(string id, HttpContext context, ServerStore store, CancellationToken ct)
+    {
+        var server = await store.RequireAsync(id, context.Caller(), ct);
+        context.Caller().Demand(Policies.ShowServer);
+        var devices = await store.BlockDevicesAsync(server.Id, ct);
+        return TypedResults.Ok(new OneServer(ServerView.Of(server, devices, context)));
+    }
+
+    /// <summary>The order of the checks is Nova's: body, then server, then policy, then what only the run can know.</summary>
+    private static async Task<Results<Accepted, Accepted<CreatedImage>>> CreateImageAsync(string id, HttpContext context, ServerStore store, ImageRuns runs, CancellationToken ct)
+    {
+        var action = CreateImageAction.Parse(await JsonBody.ReadAsync(context.Request, ct));
+        var key = IdempotencyKey.Of(context.Request);
+        var caller = context.Caller();
+        var server = await store.RequireAsync(id, caller, ct);
+        caller.Demand(Policies.CreateImage);
+        if (context.Microversion() < MetadataQuotaGone && action.Metadata.Count > MetadataItems)
+        {
+            throw Fault.Forbidden("Image metadata limit exceeded");
+        }
+
+        var image = IdempotencyKey.Image(key, caller);
+        await runs.StartAsync(new(image, server.Id, action.Name, action.Metadata, caller, context.TraceIdentifier), repeatable: key is not null, ct);
+        return context.Microversion() < ImageIdInBody
+            ? TypedResults.Accepted(context.Url($"/image/v2/images/{image}"))
+            : TypedResults.Accepted((string?)null, new CreatedImage(image));
+    }
+
+    private static async Task<Ok<ServerList<T>>> PageAsync<T>(HttpContext context, ServerStore store, Func<IReadOnlyList<Server>, Task<IReadOnlyList<T>>> views, CancellationToken ct)
+    {
+        var caller = context.Caller();
+        caller.Demand(Policies.ListServers);
+        var query = new ListQuery(context);
+        var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.BadRequest($"marker [{text}] not found")));
+        var servers = await store.ListAsync(query.Switch("all_tenants") && caller.IsAdmin ? null : caller.ProjectId, page, ct);
+        IReadOnlyList<Link>? links = page.Limit > 0 && servers.Count == page.Limit ? [Link.Next(context.Url(query.NextPage(servers[^1].Id)))] : null;
+        return TypedResults.Ok(new ServerList<T>(await views(servers), links));
+    }
+
+    private sealed record ServerList<T>(IReadOnlyList<T> Servers, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? ServersLinks);
+
+    private sealed record OneServer(ServerView Server);
+
+    private sealed record CreatedImage(ImageId ImageId);
+}

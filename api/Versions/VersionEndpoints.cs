@@ -1,0 +1,52 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using SnapshotFlow.Api.Requests;
+
+namespace SnapshotFlow.Api.Versions;
+
+/// <summary>
+/// The documents by which clients find out what is served where; no token needed. Source: the version documents of Nova, Cinder and Glance, of which clients read
+/// <c>id</c>, <c>status</c>, <c>version</c>, <c>min_version</c> and the link <c>self</c>. Cinder and Glance answer their root with 300.
+/// </summary>
+internal static class VersionEndpoints
+{
+    public static void MapVersions(this IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/", Services);
+        routes.MapGet("/compute", (HttpContext context) => TypedResults.Ok(new VersionsView([Compute(context)])));
+        routes.MapGet("/compute/v2.1", (HttpContext context) => TypedResults.Ok(new VersionView(Compute(context))));
+        routes.MapGet("/volume", (HttpContext context) => MultipleChoices(new VersionsView([Volume(context)])));
+        routes.MapGet("/volume/v3", (HttpContext context) => TypedResults.Ok(new VersionsView([Volume(context)])));
+        routes.MapGet("/image", (HttpContext context) => MultipleChoices(new VersionsView([Image(context)])));
+        routes.MapGet("/image/versions", (HttpContext context) => TypedResults.Ok(new VersionsView([Image(context)])));
+    }
+
+    private static Ok<ServicesView> Services(HttpContext context) => TypedResults.Ok(new ServicesView("SnapshotFlow",
+    [
+        new("compute", [Link.Self(context.Url("/compute/v2.1"))]),
+        new("block-storage", [Link.Self(context.Url("/volume/v3"))]),
+        new("image", [Link.Self(context.Url("/image"))]),
+        new("runs", [Link.Self(context.Url("/runs"))]),
+        new("health", [Link.Self(context.Url("/health/ready"))]),
+    ]));
+
+    private static ServiceVersion Compute(HttpContext context) => new(
+        "v2.1", "CURRENT", [Link.Self(context.Url("/compute/v2.1/"))], MicroversionRange.Compute.Maximum.ToString(), MicroversionRange.Compute.Minimum.ToString());
+
+    private static ServiceVersion Volume(HttpContext context) => new(
+        "v3.0", "CURRENT", [Link.Self(context.Url("/volume/v3/"))], MicroversionRange.Volume.Maximum.ToString(), MicroversionRange.Volume.Minimum.ToString());
+
+    /// <summary>2.7 brought hidden images and the second hash, the newest that our records show. Glance has no microversions: the id says it all.</summary>
+    private static ServiceVersion Image(HttpContext context) => new("v2.7", "CURRENT", [Link.Self(context.Url("/image/v2/"))]);
+
+    private static JsonHttpResult<VersionsView> MultipleChoices(VersionsView versions) => TypedResults.Json(versions, statusCode: StatusCodes.Status300MultipleChoices);
+
+    private sealed record ServicesView(string Name, IReadOnlyList<Service> Services);
+
+    private sealed record Service(string Type, IReadOnlyList<Link> Links);
+
+    private sealed record VersionsView(IReadOnlyList<ServiceVersion> Versions);
+
+    private sealed record VersionView(ServiceVersion Version);
+
+    private sealed record ServiceVersion(string Id, string Status, IReadOnlyList<Link> Links, string? Version = null, string? MinVersion = null);
+}

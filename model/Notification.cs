@@ -1,0 +1,36 @@
+using System.Text.Json;
+
+namespace SnapshotFlow.Model;
+
+/// <summary>Something that happened, to be told to whoever listens: at least once, and in order for each resource.</summary>
+/// <param name="EventType">For example <c>snapshot.create.start</c>.</param>
+/// <param name="PublisherId">For example <c>snapshot.host@backend</c>.</param>
+/// <param name="ResourceId">What it is about; order is kept among notifications of the same.</param>
+/// <param name="Payload">A JSON object.</param>
+/// <param name="CreatedAt">When it happened.</param>
+public sealed record Notification(string EventType, string PublisherId, string ResourceId, string Payload, DateTimeOffset CreatedAt)
+{
+    /// <summary>What happened to a snapshot. Source: Cinder, <c>_usage_from_snapshot</c>: <c>deleted</c> and <c>metadata</c> as text that is empty for none.</summary>
+    /// <param name="happened">What follows <c>snapshot.</c>: <c>create.start</c>, <c>create.end</c>, <c>delete.start</c>, <c>delete.end</c>.</param>
+    /// <param name="snapshot">The snapshot as it is afterwards.</param>
+    /// <param name="volume">Its volume.</param>
+    /// <param name="now">When.</param>
+    public static Notification OfSnapshot(string happened, Snapshot snapshot, Volume volume, DateTimeOffset now)
+    {
+        var payload = new Dictionary<string, object?>
+        {
+            ["tenant_id"] = snapshot.ProjectId,
+            ["user_id"] = snapshot.UserId,
+            ["availability_zone"] = volume.AvailabilityZone,
+            ["volume_id"] = snapshot.VolumeId,
+            ["volume_size"] = snapshot.SizeGib,
+            ["snapshot_id"] = snapshot.Id,
+            ["display_name"] = snapshot.Name,
+            ["created_at"] = snapshot.CreatedAt.UtcDateTime,
+            ["status"] = snapshot.Status,
+            ["deleted"] = snapshot.Status == SnapshotStatus.Deleted ? now.UtcDateTime.ToString("O") : "",
+            ["metadata"] = snapshot.Metadata.Count == 0 ? "" : JsonSerializer.Serialize(snapshot.Metadata),
+        };
+        return new Notification($"snapshot.{happened}", $"snapshot.{volume.Backend}", snapshot.Id.ToString(), JsonSerializer.Serialize(payload), now);
+    }
+}

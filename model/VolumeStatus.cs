@@ -1,0 +1,29 @@
+namespace SnapshotFlow.Model;
+
+/// <summary>
+/// Statuses of a volume that a snapshot asks about, spelled as in Cinder. The list is open: a volume may be in any other status of its block storage
+/// (<c>attaching</c>, <c>retyping</c>, <c>backing-up</c> …), and each of those refuses a snapshot.
+/// </summary>
+public static class VolumeStatus
+{
+    /// <summary>Being made.</summary>
+    public const string Creating = "creating";
+
+    /// <summary>Attached to nothing.</summary>
+    public const string Available = "available";
+
+    /// <summary>Attached to a server.</summary>
+    public const string InUse = "in-use";
+
+    /// <summary>Taken out of use by an administrator.</summary>
+    public const string Maintenance = "maintenance";
+
+    /// <summary>On its way out.</summary>
+    public const string Deleting = "deleting";
+
+    /// <summary>Unusable.</summary>
+    public const string Error = "error";
+
+    /// <summary>What the statuses of a secondary replica start with.</summary>
+    public const string ReplicaPrefix = "replica_";
+}

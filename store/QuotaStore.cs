@@ -1,0 +1,158 @@
+using SnapshotFlow.Model;
+
+namespace SnapshotFlow.Store;
+
+/// <summary>
+/// Limits, usage and reservations. Usage is never stored: it is added up from live rows and open reservations, so it cannot drift. A reservation has the name
+/// of the image it is for, which makes reserving, committing and releasing repeatable.
+/// </summary>
+public sealed class QuotaStore(Database database)
+{
+    /// <summary>How long a reservation counts when nobody commits or releases it. Source: Cinder, <c>reservation_expire</c>, 86400 s.</summary>
+    public static readonly TimeSpan ReservationLifetime = TimeSpan.FromDays(1);
+
+    /// <summary>
+    /// Reserves all of the additions, or none and answers what is over. The same image again has its reservation already. Reservations of one project happen
+    /// one after the other, so that together they never pass a limit.
+    /// </summary>
+    public async Task<IReadOnlyList<QuotaOverrun>> ReserveAsync(Session session, ImageId image, IReadOnlyList<QuotaDelta> deltas, DateTimeOffset now)
+    {
+        const string Exists = "SELECT EXISTS (SELECT FROM quota_reservations WHERE image_id = @Image AND expires_at > @Now)";
+        const string Insert = """
+            INSERT INTO quota_reservations (image_id, project_id, resource, delta, expires_at)
+            SELECT @Image, project_id, resource, delta, @ExpiresAt FROM unnest(@Projects, @Resources, @Amounts) AS added (project_id, resource, delta)
+            ON CONFLICT (image_id, project_id, resource) DO UPDATE SET delta = excluded.delta, expires_at = excluded.expires_at
+            """;
+        await LockAsync(session, deltas);
+        if (await session.ScalarAsync<bool>(Exists, new { Image = image, Now = now }))
+        {
+            return [];
+        }
+
+        var overruns = await OverrunsAsync(session, deltas, now);
+        if (overruns.Count == 0)
+        {
+            await session.ExecuteAsync(Insert, new
+            {
+                Image = image,
+                ExpiresAt = now + ReservationLifetime,
+                Projects = deltas.Select(d => d.ProjectId).ToArray(),
+                Resources = deltas.Select(d => d.Resource).ToArray(),
+                Amounts = deltas.Select(d => d.Amount).ToArray(),
+            });
+        }
+
+        return overruns;
+    }
+
+    /// <summary>What would be over if the additions were made now; empty when they all fit. Promises nothing for later.</summary>
+    public async Task<IReadOnlyList<QuotaOverrun>> OverrunsAsync(Session session, IReadOnlyList<QuotaDelta> deltas, DateTimeOffset now) =>
+        Quota.Overruns(deltas, await LevelsAsync(session, deltas.Select(d => (d.ProjectId, d.Resource)), now));
+
+    /// <summary>
+    /// Ends the reservation of an image. Where its snapshot rows are live they count as in use from now on, which commits it; where they are gone or never
+    /// were, it is released. Does nothing when there is none.
+    /// </summary>
+    public Task CloseAsync(Session session, ImageId image)
+    {
+        const string Sql = "DELETE FROM quota_reservations WHERE image_id = @Image";
+        return session.ExecuteAsync(Sql, new { Image = image });
+    }
+
+    /// <summary>How a project stands: <c>snapshots</c>, <c>gigabytes</c>, <c>volumes</c>, and every per-type resource that has a limit, a use or a reservation. By name.</summary>
+    public Task<IReadOnlyList<QuotaLevel>> LevelsAsync(string projectId, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        const string Named = """
+            SELECT resource FROM quotas WHERE project_id = @ProjectId
+            UNION SELECT resource FROM quota_reservations WHERE project_id = @ProjectId AND expires_at > @Now
+            UNION SELECT r || '_' || volume_type FROM snapshots, unnest(ARRAY['snapshots', 'gigabytes']) AS r
+                  WHERE project_id = @ProjectId AND volume_type IS NOT NULL AND deleted_at IS NULL
+            UNION SELECT r || '_' || volume_type FROM volumes, unnest(ARRAY['volumes', 'gigabytes']) AS r
+                  WHERE project_id = @ProjectId AND volume_type IS NOT NULL AND deleted_at IS NULL
+            """;
+        return database.ReadAsync<IReadOnlyList<QuotaLevel>>(
+            async s =>
+            {
+                var named = await s.ListAsync<string>(Named, new { ProjectId = projectId, Now = now });
+                var resources = named.Concat([Quota.Snapshots, Quota.Gigabytes, Quota.Volumes]).Distinct().Order(StringComparer.Ordinal);
+                return await LevelsAsync(s, resources.Select(r => (projectId, r)), now);
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Sets a project's limit of one resource. <see cref="ErrorKind.InvalidRequest"/> below −1.</summary>
+    public async Task SetLimitAsync(string projectId, string resource, int limit, CancellationToken cancellationToken)
+    {
+        const string Sql = """
+            INSERT INTO quotas (project_id, resource, hard_limit) VALUES (@ProjectId, @Resource, @Limit)
+            ON CONFLICT (project_id, resource) DO UPDATE SET hard_limit = excluded.hard_limit
+            """;
+        if (limit < Quota.Unlimited)
+        {
+            throw new SnapshotFlowException(ErrorKind.InvalidRequest, $"The limit of {resource} must be -1 (none) or more, not {limit}.");
+        }
+
+        await database.WriteAsync(s => s.ExecuteAsync(Sql, new { ProjectId = projectId, Resource = resource, Limit = limit }), cancellationToken);
+    }
+
+    private static Task LockAsync(Session session, IReadOnlyList<QuotaDelta> deltas)
+    {
+        // One lock per project, until the transaction ends; taken in the order of the keys, so that no two transactions wait for each other in a circle.
+        const string Sql = """
+            SELECT count(pg_advisory_xact_lock(key))
+            FROM (SELECT DISTINCT hashtextextended('quota of ' || project, 0) AS key FROM unnest(@Projects) AS project ORDER BY key) AS keys
+            """;
+        return session.ScalarAsync<long>(Sql, new { Projects = deltas.Select(d => d.ProjectId).Distinct().ToArray() });
+    }
+
+    private static async Task<IReadOnlyList<QuotaLevel>> LevelsAsync(Session session, IEnumerable<(string ProjectId, string Resource)> wanted, DateTimeOffset now)
+    {
+        // A snapshot row whose image has an open reservation is counted there, and not a second time as a row.
+        const string Sql = """
+            WITH used AS (
+              SELECT s.project_id, s.volume_type, 1 AS snapshots, 0 AS volumes, s.volume_size_gib AS gigabytes
+              FROM snapshots AS s
+              WHERE s.project_id = ANY(@Projects) AND s.use_quota AND s.deleted_at IS NULL
+                AND NOT EXISTS (
+                  SELECT FROM quota_reservations AS r WHERE r.image_id = s.image_id AND r.project_id = s.project_id AND r.expires_at > @Now)
+              UNION ALL
+              SELECT v.project_id, v.volume_type, 0, 1, v.size_gib FROM volumes AS v WHERE v.project_id = ANY(@Projects) AND v.deleted_at IS NULL
+            ),
+            counted AS (
+              SELECT project_id, resource, amount
+              FROM used, LATERAL (VALUES ('snapshots', snapshots), ('volumes', volumes), ('gigabytes', gigabytes)) AS total (resource, amount)
+              UNION ALL
+              SELECT project_id, resource || '_' || volume_type, amount
+              FROM used, LATERAL (VALUES ('snapshots', snapshots), ('volumes', volumes), ('gigabytes', gigabytes)) AS total (resource, amount)
+              WHERE volume_type IS NOT NULL
+            )
+            SELECT w.project_id, w.resource, q.hard_limit,
+                   (SELECT coalesce(sum(c.amount), 0) FROM counted AS c WHERE c.project_id = w.project_id AND c.resource = w.resource)::bigint AS in_use,
+                   (SELECT coalesce(sum(r.delta), 0) FROM quota_reservations AS r
+                    WHERE r.project_id = w.project_id AND r.resource = w.resource AND r.expires_at > @Now)::bigint AS reserved
+            FROM unnest(@Projects, @Resources) AS w (project_id, resource)
+            LEFT JOIN quotas AS q ON q.project_id = w.project_id AND q.resource = w.resource
+            """;
+        var pairs = wanted.ToList();
+        var rows = await session.ListAsync<LevelRow>(Sql, new
+        {
+            Projects = pairs.Select(p => p.ProjectId).ToArray(),
+            Resources = pairs.Select(p => p.Resource).ToArray(),
+            Now = now,
+        });
+        return [.. rows.Select(r => new QuotaLevel(r.ProjectId, r.Resource, r.HardLimit ?? Quota.DefaultLimit(r.Resource), r.InUse, r.Reserved))];
+    }
+
+    private sealed record LevelRow
+    {
+        public string ProjectId { get; init; } = "";
+
+        public string Resource { get; init; } = "";
+
+        public int? HardLimit { get; init; }
+
+        public long InUse { get; init; }
+
+        public long Reserved { get; init; }
+    }
+}

@@ -1,0 +1,58 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace SnapshotFlow.Store;
+
+/// <summary>Wires the store into a host.</summary>
+public static class StoreRegistration
+{
+    /// <summary>Adds every store class. A missing or unreadable <c>Store:ConnectionString</c> stops the host at its start, with the key's name.</summary>
+    public static IServiceCollection AddStore(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<StoreOptions>().Bind(configuration.GetSection(StoreOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<IValidateOptions<StoreOptions>, ConnectionStringIsReadable>();
+        services.AddSingleton(provider => DataSource(provider.GetRequiredService<IOptions<StoreOptions>>().Value, provider.GetService<ILoggerFactory>()));
+        return services
+            .AddSingleton<Database>()
+            .AddSingleton<ServerStore>()
+            .AddSingleton<VolumeStore>()
+            .AddSingleton<SnapshotStore>()
+            .AddSingleton<ImageStore>()
+            .AddSingleton<QuotaStore>()
+            .AddSingleton<InstanceActionStore>()
+            .AddSingleton<RunStore>()
+            .AddSingleton<NotificationStore>();
+    }
+
+    private static NpgsqlDataSource DataSource(StoreOptions options, ILoggerFactory? loggers)
+    {
+        var connection = new NpgsqlConnectionStringBuilder(options.ConnectionString) { CommandTimeout = (int)options.CommandTimeout.TotalSeconds };
+        return new NpgsqlDataSourceBuilder(connection.ConnectionString).UseLoggerFactory(loggers).Build();
+    }
+
+    private sealed class ConnectionStringIsReadable : IValidateOptions<StoreOptions>
+    {
+        public ValidateOptionsResult Validate(string? name, StoreOptions options)
+        {
+            if (string.IsNullOrWhiteSpace(options.ConnectionString))
+            {
+                return ValidateOptionsResult.Skip;
+            }
+
+            try
+            {
+                return string.IsNullOrEmpty(new NpgsqlConnectionStringBuilder(options.ConnectionString).Host)
+                    ? ValidateOptionsResult.Fail("Store:ConnectionString names no Host.")
+                    : ValidateOptionsResult.Success;
+            }
+            catch (ArgumentException)
+            {
+                // The text of the exception may repeat part of the value, which may be the password.
+                return ValidateOptionsResult.Fail("Store:ConnectionString is no PostgreSQL connection string: write Key=Value pairs separated by semicolons.");
+            }
+        }
+    }
+}
