@@ -28,6 +28,6 @@ internal sealed class Fault(StatusCode code, string message, IMessage? detail = 
     {
         StartRequestId = run.StartRequestId,
         RunId = run.RunId,
-        FirstExecutionRunId = run.Started.FirstExecutionRunId,
+        FirstExecutionRunId = run.FirstRunId,
     });
 }

@@ -114,6 +114,15 @@ internal sealed partial class Run
         return outbox.Remove(effect);
     }
 
+    /// <summary>The child's start, as this run has initiated it.</summary>
+    public StartRequest ChildStart(Effect effect, string requestId)
+    {
+        var initiated = Event(effect.EventId).StartChildWorkflowExecutionInitiatedEventAttributes;
+        var attributes = StartAttributes.OfChild(this, effect.EventId, initiated, Engine.Clock.GetUtcNow());
+        var run = new NewRun(Guid.NewGuid().ToString(), requestId, attributes) { UserMetadata = Event(effect.EventId).UserMetadata };
+        return new StartRequest(run, initiated.WorkflowIdReusePolicy, WorkflowIdConflictPolicy.Fail);
+    }
+
     public void ChildStarted(UnitOfWork work, Effect effect, WorkflowExecution child)
     {
         if (Settle(work, effect) && IsOpen && children.TryGetValue(effect.EventId, out var pending) && pending is { Execution: null, Closing: false })
@@ -160,7 +169,7 @@ internal sealed partial class Run
         Occur(work, ChildEvents.Closed(pending, child, close));
     }
 
-    public void ExternalDelivered(UnitOfWork work, Effect effect, WorkflowExecution target, HistoryEvent result)
+    public void ExternalDelivered(UnitOfWork work, Effect effect, HistoryEvent result)
     {
         if (Settle(work, effect) && IsOpen)
         {

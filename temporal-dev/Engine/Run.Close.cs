@@ -160,6 +160,7 @@ internal sealed partial class Run
         task.Phase = WorkflowTaskPhase.None;
         stickyQueue = null;
         openChildren.AddRange(children.Values.Where(c => !c.Closing && c.Initiated.ParentClosePolicy != ParentClosePolicy.Abandon));
+        AbandonUpdates();
         activities.Clear();
         timers.Clear();
         children.Clear();

@@ -164,6 +164,10 @@ internal sealed partial class Run
         {
             signalRequestIds.Add(signaled.RequestId);
         }
+        else if (occurrence.ChildWorkflowExecutionStartedEventAttributes is { } started && children.TryGetValue(started.InitiatedEventId, out var begun))
+        {
+            begun.Execution = started.WorkflowExecution;
+        }
         else if (ChildClosedBy(occurrence) is { } child)
         {
             child.Closing = true;

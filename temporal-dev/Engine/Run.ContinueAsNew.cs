@@ -1,3 +1,4 @@
+using SnapshotFlow.TemporalDev.Schedules;
 using SnapshotFlow.TemporalDev.Time;
 using Temporalio.Api.Command.V1;
 using Temporalio.Api.Sdk.V1;
@@ -115,8 +116,8 @@ internal sealed partial class Run
             return null;
         }
 
-        var at = Cron.Next(Started.CronSchedule, StartTime, work.Now);
-        if (at is null || at > ProtoTime.InstantOrNull(Started.WorkflowExecutionExpirationTime))
+        var backoff = CronExpression.Parse(Started.CronSchedule).Backoff(FirstTaskTime, work.Now);
+        if (backoff is null || work.Now + backoff > ProtoTime.InstantOrNull(Started.WorkflowExecutionExpirationTime))
         {
             return null;
         }
@@ -125,7 +126,7 @@ internal sealed partial class Run
         next.Attributes.Attempt = 1;
         next.Attributes.ContinuedFailure = failure;
         next.Attributes.LastCompletionResult = lastResult;
-        next.Attributes.FirstWorkflowTaskBackoff = ProtoTime.Length(at.Value - work.Now);
+        next.Attributes.FirstWorkflowTaskBackoff = ProtoTime.Length(backoff.Value);
         return next;
     }
 

@@ -40,7 +40,23 @@ internal sealed class WorkflowTaskState
 
     public string Identity { get; set; } = "";
 
+    [System.Text.Json.Serialization.JsonIgnore]
     public bool IsTransient => Attempt > 1;
+
+    public void CopyFrom(WorkflowTaskState other)
+    {
+        Phase = other.Phase;
+        ScheduledEventId = other.ScheduledEventId;
+        StartedEventId = other.StartedEventId;
+        Attempt = other.Attempt;
+        ScheduledTime = other.ScheduledTime;
+        OriginalScheduledTime = other.OriginalScheduledTime;
+        StartedTime = other.StartedTime;
+        StickyQueue = other.StickyQueue;
+        BackoffUntil = other.BackoffUntil;
+        RequestId = other.RequestId;
+        Identity = other.Identity;
+    }
 }
 
 /// <summary>Life of workflow tasks: scheduled, started, and how they fail or time out. Completion is in <c>Run.Completion.cs</c>.</summary>
@@ -302,6 +318,15 @@ internal sealed partial class Run
             TimeoutType = TimeoutType.StartToClose,
         },
     });
+
+    /// <summary>The poller died while its task was being started: nobody has seen it, so it counts as timed out at once.</summary>
+    public void TakeBackWorkflowTask(UnitOfWork work, PollWorkflowTaskQueueResponse unseen)
+    {
+        if (IsOpen && task.Phase == WorkflowTaskPhase.Started && task.StartedEventId == unseen.StartedEventId && task.Attempt == unseen.Attempt)
+        {
+            TimeOutWorkflowTask(work);
+        }
+    }
 
     /// <summary>Nobody took the task from the sticky queue: the worker that has the run in its cache is gone or busy.</summary>
     private void TimeOutStickyTask(UnitOfWork work)

@@ -1,5 +1,6 @@
 using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Time;
+using SnapshotFlow.TemporalDev.Visibility;
 
 namespace SnapshotFlow.TemporalDev.Engine;
 
@@ -151,10 +152,10 @@ internal sealed partial class Run
                 CancelRequested = true;
                 break;
             case HistoryEvent.AttributesOneofCase.UpsertWorkflowSearchAttributesEventAttributes:
-                Merge(searchAttributes, e.UpsertWorkflowSearchAttributesEventAttributes.SearchAttributes?.IndexedFields);
+                Merge(searchAttributes, e.UpsertWorkflowSearchAttributesEventAttributes.SearchAttributes?.IndexedFields, SearchAttributePayload.IsRemoval);
                 break;
             case HistoryEvent.AttributesOneofCase.WorkflowPropertiesModifiedEventAttributes:
-                Merge(memo, e.WorkflowPropertiesModifiedEventAttributes.UpsertedMemo?.Fields);
+                Merge(memo, e.WorkflowPropertiesModifiedEventAttributes.UpsertedMemo?.Fields, IsMemoRemoval);
                 break;
             case HistoryEvent.AttributesOneofCase.WorkflowExecutionUpdateAcceptedEventAttributes:
             case HistoryEvent.AttributesOneofCase.WorkflowExecutionUpdateCompletedEventAttributes:
@@ -183,19 +184,19 @@ internal sealed partial class Run
         StartTime = ProtoTime.Instant(e.EventTime);
         FirstRunId = Started.FirstExecutionRunId;
         firstTaskPending = true;
-        Merge(memo, Started.Memo?.Fields);
-        Merge(searchAttributes, Started.SearchAttributes?.IndexedFields);
+        Merge(memo, Started.Memo?.Fields, IsMemoRemoval);
+        Merge(searchAttributes, Started.SearchAttributes?.IndexedFields, SearchAttributePayload.IsRemoval);
         visibilityChanged = true;
         Arm(new Deadline(DeadlineKind.FirstTask));
         Arm(new Deadline(DeadlineKind.Run));
     }
 
     /// <summary>Merges key by key; a null or empty value removes the key.</summary>
-    private void Merge(Dictionary<string, Payload> target, IEnumerable<KeyValuePair<string, Payload>>? changes)
+    private void Merge(Dictionary<string, Payload> target, IEnumerable<KeyValuePair<string, Payload>>? changes, Func<Payload, bool> isRemoval)
     {
         foreach (var (key, value) in changes ?? [])
         {
-            if (PayloadRules.IsNothing(value))
+            if (isRemoval(value))
             {
                 target.Remove(key);
             }
@@ -207,4 +208,10 @@ internal sealed partial class Run
 
         visibilityChanged = true;
     }
+
+    /// <summary>Unlike a search attribute, a memo may hold an empty value; only a null removes its key.</summary>
+    private static bool IsMemoRemoval(Payload value) =>
+        value.Metadata.TryGetValue("encoding", out var encoding)
+            ? encoding.ToStringUtf8() == "binary/null" || (encoding.ToStringUtf8() == "json/plain" && value.Data.ToStringUtf8() == "null")
+            : value.Data.IsEmpty;
 }

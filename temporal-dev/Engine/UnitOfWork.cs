@@ -43,7 +43,7 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
     {
         touched.Remove(run);
         deleted.Add(run.Key);
-        AfterCommit(() => Engine.Visibility.Remove(run.Key));
+        AfterCommit(() => Engine.Visibility.Remove(run.Key.Namespace, run.RunId));
     }
 
     public void Offer(TaskOffer offer) => published.Add(() => Engine.Matching.Offer(offer));
@@ -82,7 +82,7 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
             if (run.TakeVisibilityChange())
             {
                 var info = run.Info();
-                AfterCommit(() => Engine.Visibility.Record(run.Key, info));
+                AfterCommit(() => Engine.Visibility.Put(Chain.Namespace, info));
             }
         }
 

@@ -94,23 +94,12 @@ internal sealed class VirtualClock : TimeProvider, IDisposable
         }
     }
 
-    /// <summary>Completes when virtual time reaches <paramref name="due"/>; <paramref name="arrived"/> runs first, on the clock's thread.</summary>
-    public async Task WaitUntilAsync(DateTimeOffset due, Action? arrived, CancellationToken cancellationToken)
+    /// <summary>Completes when virtual time reaches <paramref name="due"/>.</summary>
+    public async Task WaitUntilAsync(DateTimeOffset due, CancellationToken cancellationToken)
     {
         var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var alarm = CreateAlarm("sleep", () =>
-        {
-            arrived?.Invoke();
-            reached.TrySetResult();
-        });
+        var alarm = CreateAlarm("sleep", () => reached.TrySetResult());
         Update(alarm, due, 0);
-        if (arrived is not null)
-        {
-            // The alarm also gives the caller's lock back, so it must ring even when the caller has gone.
-            await reached.Task.WaitAsync(cancellationToken);
-            return;
-        }
-
         try
         {
             await reached.Task.WaitAsync(cancellationToken);
@@ -118,6 +107,34 @@ internal sealed class VirtualClock : TimeProvider, IDisposable
         finally
         {
             Update(alarm, null, 0);
+        }
+    }
+
+    /// <summary>
+    /// Gives a lock back until <paramref name="due"/>, when the alarm itself takes it again, before anything that is due later
+    /// can happen and also when the caller has gone. Null when nothing holds the clock, which is the caller's mistake.
+    /// </summary>
+    public Task? UnlockUntil(DateTimeOffset due)
+    {
+        lock (gate)
+        {
+            if (locks + holds <= 0)
+            {
+                return null;
+            }
+
+            var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            Update_NeedsLock(
+                CreateAlarm("sleep", () =>
+                {
+                    Lock();
+                    reached.TrySetResult();
+                }),
+                due,
+                0);
+            locks--;
+            changed.Set();
+            return reached.Task;
         }
     }
 

@@ -1,0 +1,58 @@
+using SnapshotFlow.Drivers;
+using SnapshotFlow.Drivers.Layers;
+using SnapshotFlow.Model;
+
+namespace SnapshotFlow.Tests.Drivers;
+
+/// <summary>From configuration to a driver.</summary>
+public sealed class VolumeDriversTests
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("file", "/srv/x")]
+    [InlineData("memory", null)]
+    public void Every_kind_that_is_listed_can_be_made(string kind, string? root)
+    {
+        var driver = VolumeDrivers.Create(new() { Name = "host1@a", Driver = kind, Root = root }, TimeProvider.System);
+        Assert.Equal(kind, driver.Capabilities.Backend);
+        Assert.Contains(kind, VolumeDrivers.Kinds);
+    }
+
+    [Theory]
+    [InlineData("", "memory", null, 8, null, "B:Name: ")]
+    [InlineData("a b", "memory", null, 8, null, "B:Name: ")]
+    [InlineData("a/b", "memory", null, 8, null, "B:Name: ")]
+    [InlineData("a@b", "", null, 8, null, "B:Driver: ")]
+    [InlineData("a@b", "rdb", null, 8, null, "B:Driver: ")]
+    [InlineData("a@b", "file", null, 8, null, "B:Root: ")]
+    [InlineData("a@b", "file", "relative", 8, null, "B:Root: ")]
+    [InlineData("a@b", "memory", "/srv", 8, null, "B:Root: ")]
+    [InlineData("a@b", "memory", null, 0, null, "B:Concurrency: ")]
+    [InlineData("a@b", "memory", null, 257, null, "B:Concurrency: ")]
+    [InlineData("a@b", "memory", null, 8, "faults.json", "B:FaultFile: ")]
+    public void A_wrong_key_is_named(string name, string driver, string? root, int concurrency, string? faults, string begins)
+    {
+        var options = new VolumeBackendOptions { Name = name, Driver = driver, Root = root, Concurrency = concurrency, FaultFile = faults };
+        Assert.StartsWith(begins, Assert.Single(options.Validate("B")), StringComparison.Ordinal);
+        var refusal = Assert.Throws<SnapshotFlowException>(() => VolumeDrivers.Create(options, TimeProvider.System, "B"));
+        Assert.Equal(ErrorKind.InvalidRequest, refusal.Kind);
+        Assert.StartsWith(begins, refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void All_wrong_keys_are_named_at_once() =>
+        Assert.Equal(3, new VolumeBackendOptions { Concurrency = -1 }.Validate("B").Count);
+
+    [Fact]
+    public async Task A_configured_fault_reaches_the_driver_while_it_runs()
+    {
+        var faults = Path.Join(Path.GetTempPath(), $"snapshotflow-faults-{Guid.NewGuid():N}.json");
+        var driver = VolumeDrivers.Create(new() { Name = "host1@m", Driver = "memory", FaultFile = faults }, TimeProvider.System);
+        await driver.CheckAsync(Ct);
+        await System.IO.File.WriteAllTextAsync(faults, FaultRule.Write([new() { Fault = VolumeFault.Fail }]), Ct);
+        await Assert.ThrowsAsync<SnapshotFlowException>(() => driver.CheckAsync(Ct));
+        System.IO.File.Delete(faults);
+        await driver.CheckAsync(Ct);
+    }
+}
