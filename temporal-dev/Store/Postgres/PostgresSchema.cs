@@ -53,7 +53,7 @@ internal static class PostgresSchema
     public static async Task EnsureAsync(NpgsqlConnection connection, string schema, CancellationToken cancellationToken)
     {
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        if (await ScalarAsync(connection, "select to_regclass('server')", cancellationToken) is null or DBNull)
+        if (await ScalarAsync(connection, "select to_regclass('server') is null", cancellationToken) is true)
         {
             await ExecuteAsync(connection, $"create schema if not exists {schema}", cancellationToken);
             await ExecuteAsync(connection, Tables, cancellationToken);

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Runtime.InteropServices;
+using System.Globalization;
 
 namespace SnapshotFlow.Tests.TemporalDev.Durability;
 
@@ -8,7 +8,7 @@ namespace SnapshotFlow.Tests.TemporalDev.Durability;
 /// <remarks>
 /// The kernel ends a child when the thread that started it ends, so one thread that never ends starts them all.
 /// </remarks>
-internal sealed partial class ChildProcess : IDisposable
+internal sealed class ChildProcess : IDisposable
 {
     private static readonly BlockingCollection<Action> Starts = StartThread();
 
@@ -59,12 +59,12 @@ internal sealed partial class ChildProcess : IDisposable
     /// <summary>SIGKILL: it has no chance to write anything down.</summary>
     public void Kill() => process.Kill();
 
-    public void Signal(PosixSignal signal) => _ = SendSignal(process.Id, signal switch
+    /// <summary>Asks it to stop, with a signal by its name, for example <c>INT</c>.</summary>
+    public async Task SignalAsync(string signal)
     {
-        PosixSignal.SIGINT => 2,
-        PosixSignal.SIGTERM => 15,
-        _ => throw new ArgumentOutOfRangeException(nameof(signal)),
-    });
+        using var kill = Process.Start("kill", [$"-{signal}", process.Id.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
+    }
 
     public Task WaitForExitAsync(CancellationToken cancellationToken) => process.WaitForExitAsync(cancellationToken);
 
@@ -119,7 +119,4 @@ internal sealed partial class ChildProcess : IDisposable
         { IsBackground = true, Name = "starts processes" }.Start();
         return starts;
     }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int SendSignal(int process, int signal);
 }

@@ -120,7 +120,7 @@ public sealed class OwningTheData(SharedPostgres postgres) : IAsyncLifetime
         var stopped = new TaskCompletionSource<Exception>();
         await using var first = Stores.Postgres(connectionString, e => stopped.TrySetResult(e));
         await first.LoadAsync(Token);
-        await using var second = await TakeOverAsync();
+        var second = await TakeOverAsync();
         var error = await stopped.Task.WaitAsync(TimeSpan.FromSeconds(10), Token);
 
         Assert.Contains("another", error.Message, StringComparison.Ordinal);
@@ -138,7 +138,7 @@ public sealed class OwningTheData(SharedPostgres postgres) : IAsyncLifetime
         await using var store = Stores.Postgres(await cluster.CreateDatabaseAsync(), e => stopped.TrySetResult(e), TimeSpan.FromMilliseconds(300));
         await store.LoadAsync(Token);
 
-        await cluster.DisposeAsync();
+        await cluster.StopAsync();
 
         Assert.IsAssignableFrom<NpgsqlException>(await stopped.Task.WaitAsync(TimeSpan.FromSeconds(10), Token));
     }
@@ -178,13 +178,9 @@ public sealed class OwningTheData(SharedPostgres postgres) : IAsyncLifetime
         {
             var second = Stores.Postgres(connectionString);
             var loading = second.LoadAsync(Token);
-            while (!loading.IsCompleted)
-            {
-                await PrivatePostgres.ScalarAsync<long>(connectionString, TerminateOwner);
-            }
-
             try
             {
+                await PrivatePostgres.ScalarAsync<long>(connectionString, TerminateOwner);
                 await loading;
                 return second;
             }

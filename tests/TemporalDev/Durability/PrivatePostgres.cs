@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Npgsql;
 using SnapshotFlow.Tests.TemporalDev.Durability;
 
@@ -67,15 +66,21 @@ internal sealed class PrivatePostgres : IAsyncDisposable
     /// <summary>Stops the cluster as an operator would, and starts it again on the same data and port.</summary>
     public async Task RestartAsync(Func<Task>? whileStopped = null)
     {
-        server!.Signal(PosixSignal.SIGINT);
-        await server.WaitForExitAsync(CancellationToken.None);
-        server.Dispose();
+        await StopAsync();
         if (whileStopped is not null)
         {
             await whileStopped();
         }
 
         await StartServerAsync();
+    }
+
+    public async Task StopAsync()
+    {
+        await server!.SignalAsync("INT");
+        await server.WaitForExitAsync(CancellationToken.None);
+        server.Dispose();
+        server = null;
     }
 
     public static async Task<T> ScalarAsync<T>(string connectionString, string sql)
