@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Google.Protobuf;
 using Temporalio.Api.History.V1;
 
 namespace SnapshotFlow.Tests.TemporalDev.Durability;
@@ -7,7 +6,7 @@ namespace SnapshotFlow.Tests.TemporalDev.Durability;
 /// <summary>What clients and workers were told. Whatever contradicts it later is a violation.</summary>
 internal sealed class Witness
 {
-    private readonly ConcurrentDictionary<(string RunId, long EventId), ByteString> seen = new();
+    private readonly ConcurrentDictionary<(string RunId, long EventId), HistoryEvent> seen = new();
     private readonly ConcurrentQueue<string> violations = new();
 
     public int SeenEvents => seen.Count;
@@ -19,10 +18,10 @@ internal sealed class Witness
     {
         foreach (var e in events)
         {
-            var bytes = e.ToByteString();
-            if (!seen.GetOrAdd((runId, e.EventId), bytes).Equals(bytes))
+            var before = seen.GetOrAdd((runId, e.EventId), e);
+            if (!before.Equals(e))
             {
-                Accuse($"event {e.EventId} of run {runId} is now {e}, and was {HistoryEvent.Parser.ParseFrom(seen[(runId, e.EventId)])}");
+                Accuse($"event {e.EventId} of run {runId} is now {e}, and was {before}");
             }
         }
     }
