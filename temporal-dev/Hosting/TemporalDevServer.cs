@@ -56,6 +56,7 @@ public sealed class TemporalDevServer : IAsyncDisposable
             await RegisterAsync(engine, options);
             Map(app, engine, options);
             await StartListeningAsync(app, options, cancellationToken);
+            engine.KeepRetention();
         }
         catch
         {
