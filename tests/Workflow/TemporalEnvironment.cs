@@ -1,6 +1,6 @@
 using SnapshotFlow.Workflows;
 using Temporalio.Client;
-using Temporalio.Client.EnvConfig;
+using Temporalio.Common.EnvConfig;
 using Temporalio.Testing;
 
 namespace SnapshotFlow.Tests.Workflow;
