@@ -42,13 +42,8 @@ internal static class ServerEndpoints
             store,
             async servers =>
             {
-                var views = new List<ServerView>();
-                foreach (var server in servers)
-                {
-                    views.Add(ServerView.Of(server, await store.BlockDevicesAsync(server.Id, ct), context));
-                }
-
-                return views;
+                var volumes = await store.AttachedVolumesAsync(servers.Select(s => s.Id).ToList(), ct);
+                return servers.Select(s => ServerView.Of(s, volumes[s.Id], context)).ToList();
             },
             ct);
 
@@ -56,8 +51,8 @@ internal static class ServerEndpoints
     {
         var server = await store.RequireAsync(id, context.Caller(), ct);
         context.Caller().Demand(Policies.ShowServer);
-        var devices = await store.BlockDevicesAsync(server.Id, ct);
-        return TypedResults.Ok(new OneServer(ServerView.Of(server, devices, context)));
+        var volumes = await store.AttachedVolumesAsync([server.Id], ct);
+        return TypedResults.Ok(new OneServer(ServerView.Of(server, volumes[server.Id], context)));
     }
 
     /// <summary>The order of the checks is Nova's: body, then server, then policy, then what only the run can know.</summary>

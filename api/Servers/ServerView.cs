@@ -5,6 +5,7 @@ using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Versions;
 using SnapshotFlow.Model;
+using SnapshotFlow.Store;
 
 namespace SnapshotFlow.Api.Servers;
 
@@ -47,7 +48,7 @@ internal sealed record ServerView(string Id, string Name, string Status, string 
     public string? TerminatedAt { get; }
 
     [JsonPropertyName("os-extended-volumes:volumes_attached")]
-    public required IReadOnlyList<AttachedVolume> VolumesAttached { get; init; }
+    public required IReadOnlyList<AttachedVolumeView> VolumesAttached { get; init; }
 
     /// <summary>The hypervisor; administrators only.</summary>
     [JsonPropertyName("OS-EXT-SRV-ATTR:host")]
@@ -60,7 +61,7 @@ internal sealed record ServerView(string Id, string Name, string Status, string 
 
     public static ServerSummary Summary(Server server, HttpContext context) => new(server.Id.ToString(), server.Name, LinksOf(server, context));
 
-    public static ServerView Of(Server server, IEnumerable<BlockDevice> devices, HttpContext context)
+    public static ServerView Of(Server server, IEnumerable<AttachedVolume> volumes, HttpContext context)
     {
         var version = context.Microversion();
         return new(
@@ -74,8 +75,8 @@ internal sealed record ServerView(string Id, string Name, string Status, string 
             TaskState = server.TaskState,
             PowerState = ServerStates.PowerState(server.VmState),
             LaunchedAt = server.LaunchedAt?.Microseconds(),
-            VolumesAttached = devices.Where(d => d is { IsVolume: true, NoDevice: false, VolumeId: not null })
-                .Select(d => new AttachedVolume(d.VolumeId!.Value.ToString(), version >= new Microversion(2, 3) ? d.DeleteOnTermination : null)).ToList(),
+            VolumesAttached = volumes
+                .Select(v => new AttachedVolumeView(v.VolumeId, version >= new Microversion(2, 3) ? v.DeleteOnTermination : null)).ToList(),
             Host = context.Caller().IsAdmin ? server.Host : null,
             Locked = version >= new Microversion(2, 9) ? server.Locked : null,
         };
@@ -89,5 +90,5 @@ internal sealed record ServerView(string Id, string Name, string Status, string 
 }
 
 /// <summary>A volume of a server; <c>delete_on_termination</c> from microversion 2.3.</summary>
-internal sealed record AttachedVolume(
-    string Id, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] bool? DeleteOnTermination);
+internal sealed record AttachedVolumeView(
+    VolumeId Id, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] bool? DeleteOnTermination);

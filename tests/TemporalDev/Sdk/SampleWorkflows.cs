@@ -257,6 +257,8 @@ public sealed class ParentWorkflow
                 }
 
                 return "never";
+            case "wait":
+                return await Workflow.ExecuteChildWorkflowAsync((MailboxWorkflow w) => w.RunAsync(), new() { Id = id });
             default:
                 await Workflow.StartChildWorkflowAsync(
                     (MailboxWorkflow w) => w.RunAsync(),
