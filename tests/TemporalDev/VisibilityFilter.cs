@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Visibility;
 using SnapshotFlow.TemporalDev.Visibility.Filter;
 using Temporalio.Api.Common.V1;
@@ -10,15 +11,21 @@ using Temporalio.Api.Workflow.V1;
 
 namespace SnapshotFlow.Tests.TemporalDev;
 
-public class VisibilityFilter
+public sealed class VisibilityFilter : IAsyncLifetime
 {
-    private readonly SearchAttributeRegistry registry = new();
+    private readonly CommitQueue commits = new(new MemoryStore(), error => throw error);
+    private readonly SearchAttributeRegistry registry;
     private readonly VisibilityIndex index;
 
     public VisibilityFilter()
     {
+        registry = new SearchAttributeRegistry(commits);
         index = new VisibilityIndex(registry);
-        registry.Register("default", new Dictionary<string, AttributeKind>
+    }
+
+    public async ValueTask InitializeAsync()
+    {
+        await registry.RegisterAsync("default", new Dictionary<string, AttributeKind>
         {
             ["Project"] = AttributeKind.Keyword,
             ["Attempts"] = AttributeKind.Int,
@@ -43,6 +50,8 @@ public class VisibilityFilter
             ["Notes"] = "guest", ["order"] = "it's",
         });
     }
+
+    public ValueTask DisposeAsync() => commits.DisposeAsync();
 
     [Theory]
     [InlineData("", "gamma beta alpha")]
