@@ -34,6 +34,14 @@ public sealed partial class VolumeActivities(IVolumeDriver driver, TimeProvider 
         Log.Deleted(logger, input.Volume, input.Snapshot);
     });
 
+    /// <inheritdoc/>
+    [Activity]
+    public Task<StoredPage> ListVolumeSnapshotsAsync(ListSnapshotsInput input) => ActivityErrors.Translate(async () =>
+    {
+        var page = await heartbeats.WhileAsync(ct => driver.ListSnapshotsAsync(input.After, input.Limit, ct));
+        return new StoredPage([.. page.Snapshots.Select(s => new StoredSnapshot(s.Snapshot, s.Volume, s.CreatedAt))], page.Next);
+    });
+
     private sealed class LatestProgress : IProgress<DriverProgress>
     {
         public DriverProgress? Latest { get; private set; }

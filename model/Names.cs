@@ -12,6 +12,9 @@ public static class Names
     /// <summary>The workflow that makes an image: one per image, so a second start is the same run.</summary>
     public static string CreateImageWorkflow(ImageId id) => $"create-image/{id}";
 
+    /// <summary>The schedule that looks for what runs left behind, and the prefix of its workflow ids.</summary>
+    public const string ReconcileSchedule = "reconcile";
+
     /// <summary>Task queue of workflows and record-keeping activities.</summary>
     public const string ControlQueue = "snapshotflow";
 

@@ -24,7 +24,9 @@ public static class StoreRegistration
             .AddSingleton<QuotaStore>()
             .AddSingleton<InstanceActionStore>()
             .AddSingleton<RunStore>()
-            .AddSingleton<NotificationStore>();
+            .AddSingleton<NotificationStore>()
+            .AddSingleton<FindingStore>()
+            .AddSingleton<ReconciliationStore>();
     }
 
     private static NpgsqlDataSource DataSource(StoreOptions options, ILoggerFactory? loggers)

@@ -33,17 +33,25 @@ internal static class Roles
         {
             services.AddStore(raw);
             services.AddSingleton<RecordActivities>();
+            services.AddSingleton<IRunDirectory, TemporalRunDirectory>();
+            services.AddSingleton<ReconcileActivities>();
+            services.AddHostedService(provider => new ReconcileSchedule(provider.GetRequiredService<ITemporalClient>(), configuration));
             services.Worker(configuration, Names.ControlQueue)
                 .AddWorkflow<CreateImageWorkflow>()
                 .AddWorkflow<PlanImageWorkflow>()
-                .AddSingletonActivities<RecordActivities>();
+                .AddWorkflow<ReconcileWorkflow>()
+                .AddSingletonActivities<RecordActivities>()
+                .AddSingletonActivities<ReconcileActivities>();
         }
 
         if (configuration.Roles.Contains(Role.Compute))
         {
             services.AddSingleton(_ => new FreezeLeaseDirectory(configuration.Compute.LeaseDirectory));
             services.AddSingleton<IGuestAgents>(provider => new GuestAgents(configuration.GuestAgent, provider.GetRequiredService<TimeProvider>()));
-            services.Worker(configuration, Names.ComputeQueue(configuration.Compute.Host)).AddSingletonActivities<GuestActivities>();
+            services.AddSingleton(provider => new LeaseActivities(configuration.Compute.Host, provider.GetRequiredService<FreezeLeaseDirectory>()));
+            services.Worker(configuration, Names.ComputeQueue(configuration.Compute.Host))
+                .AddSingletonActivities<GuestActivities>()
+                .AddSingletonActivities<LeaseActivities>();
         }
 
         if (configuration.Roles.Contains(Role.Volume))

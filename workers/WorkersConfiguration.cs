@@ -34,6 +34,11 @@ internal sealed record WorkersConfiguration(
             Require(volume.Backends.Select(b => b.Name).Distinct().Count() == volume.Backends.Count, "Volume:Backends", "has two back ends of one name", wrong);
         }
 
+        if (roles.Contains(Role.Control))
+        {
+            Require(workers.ReconcileInterval >= TimeSpan.FromSeconds(1), "Workers:ReconcileInterval", $"'{workers.ReconcileInterval}' is shorter than 00:00:01", wrong);
+        }
+
         var temporal = ReadTemporal(wrong);
         return wrong.Count == 0 ? new(roles, workers, compute, guestAgent, volume, temporal) : throw new InvalidConfigurationException(wrong);
     }

@@ -23,6 +23,12 @@ public sealed class WorkersOptions
 
     /// <summary>How long running activities may take to finish when the process is asked to stop. Default 10 s.</summary>
     public TimeSpan GracefulShutdown { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// How often the role <see cref="Role.Control"/> has everything looked through for what runs left behind, and the least time between finding and
+    /// repairing. At least 1 s. Default 1 min.
+    /// </summary>
+    public TimeSpan ReconcileInterval { get; set; } = TimeSpan.FromMinutes(1);
 }
 
 /// <summary>Configuration section <c>Compute</c>, of the role <see cref="Role.Compute"/>.</summary>

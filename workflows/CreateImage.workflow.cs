@@ -22,6 +22,17 @@ public sealed class CreateImageWorkflow
     private static readonly TimeSpan WhileCallerWaits = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan ForRecords = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan ForUndo = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan ForCuts = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan ForOneAttemptAtACut = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan ForThaw = TimeSpan.FromMinutes(2);
+
+    /// <summary>
+    /// The longest that anything of a run may still be on its way: the time-outs of all its steps, of a thaw asked for twice, of the five undos, and of an
+    /// attempt at a cut that outlives the run because its worker has not heard of the end. Whatever of a run is older belongs to nobody once Temporal says
+    /// that the run is over.
+    /// </summary>
+    public static TimeSpan LongestRun =>
+        (3 * WhileCallerWaits) + FreezeDecision.ForProbe + FreezeDeadline.Maximum + ForCuts + (2 * ForThaw) + (3 * ForRecords) + (5 * ForUndo) + ForOneAttemptAtACut;
 
     private readonly CreateImageInput request;
     private readonly Compensation undo = new();
@@ -211,8 +222,8 @@ public sealed class CreateImageWorkflow
             new()
             {
                 TaskQueue = Names.VolumeQueue(volume.Backend),
-                StartToCloseTimeout = TimeSpan.FromMinutes(10),
-                ScheduleToCloseTimeout = TimeSpan.FromMinutes(15),
+                StartToCloseTimeout = ForOneAttemptAtACut,
+                ScheduleToCloseTimeout = ForCuts,
                 // A back end that nobody serves must not hold the guest: the deadline bounds the freeze, this bounds the run.
                 ScheduleToStartTimeout = request.FreezeDeadline ?? FreezeDeadline.Default,
                 HeartbeatTimeout = TimeSpan.FromSeconds(5),
@@ -256,7 +267,7 @@ public sealed class CreateImageWorkflow
                 TaskQueue = ComputeQueue,
                 StartToCloseTimeout = TimeSpan.FromSeconds(10),
                 HeartbeatTimeout = TimeSpan.FromSeconds(2),
-                ScheduleToCloseTimeout = TimeSpan.FromMinutes(2),
+                ScheduleToCloseTimeout = ForThaw,
                 RetryPolicy = Retries.Quick,
                 CancellationToken = CancellationToken.None,
                 Summary = $"thaw {request.Server}",

@@ -8,6 +8,9 @@ namespace SnapshotFlow.Workflows;
 /// <summary>Decides, while nothing has been touched, whether a guest will be frozen. Asks the guest at most once and changes nothing.</summary>
 internal static class FreezeDecision
 {
+    /// <summary>How long the guest agent may take to say whether a freeze is possible.</summary>
+    public static readonly TimeSpan ForProbe = TimeSpan.FromSeconds(8);
+
     /// <summary>Why a running guest will not be frozen, or null when it will. Fails with a refusal if it must be frozen and cannot.</summary>
     public static async Task<string?> DoubtAsync(CreateImageInput request, PreparedImage prepared)
     {
@@ -47,7 +50,7 @@ internal static class FreezeDecision
                     TaskQueue = Names.ComputeQueue(server.Host!),
                     StartToCloseTimeout = TimeSpan.FromSeconds(5),
                     // The caller waits; a compute host that answers nothing in this time will not freeze its guest in time either.
-                    ScheduleToCloseTimeout = TimeSpan.FromSeconds(8),
+                    ScheduleToCloseTimeout = ForProbe,
                     RetryPolicy = Retries.Quick,
                     Summary = $"ask the guest agent of {id}",
                 });

@@ -13,4 +13,8 @@ public interface IVolumeActivities
     /// <summary>Deletes; succeeds when there is nothing to delete. <see cref="ErrorKind.Busy"/> while something depends on it.</summary>
     [Activity]
     Task DeleteVolumeSnapshotAsync(VolumeSnapshotInput input);
+
+    /// <summary>One page of the snapshots in the back end whose names this product could have made.</summary>
+    [Activity]
+    Task<StoredPage> ListVolumeSnapshotsAsync(ListSnapshotsInput input);
 }

@@ -1,0 +1,288 @@
+using SnapshotFlow.Model;
+
+namespace SnapshotFlow.Tests.Unit;
+
+/// <summary>
+/// A cloud made up by chance, with the truth about every thing in it: to whom it belongs, and so what may become of it. The truth is written down as things
+/// are made, from how they came about and not from how they look, so that it can be held against what <see cref="Reconciliation"/> makes of the looks.
+/// </summary>
+internal sealed class RandomWorld
+{
+    public static readonly DateTimeOffset Noon = new(2026, 8, 1, 12, 0, 0, TimeSpan.Zero);
+
+    private readonly Random random;
+    private readonly List<RunFact> runs = [];
+    private readonly List<LeaseFact> leases = [];
+    private readonly List<StoredFact> stored = [];
+    private readonly List<SnapshotFact> snapshots = [];
+    private readonly List<ImageFact> images = [];
+    private readonly List<ReservationFact> reservations = [];
+    private readonly List<TaskStateFact> tasks = [];
+    private readonly ReconciliationRules rules;
+
+    public RandomWorld(int seed, ReconciliationRules rules)
+    {
+        random = new Random(seed);
+        this.rules = rules;
+        for (var i = random.Next(1, 12); i > 0; i--)
+        {
+            MakeRun();
+        }
+
+        for (var i = random.Next(4); i > 0; i--)
+        {
+            MakeForeign();
+        }
+    }
+
+    /// <summary>Things that no repair may touch, by what a repair would name: somebody lives on them, they are young, foreign, or in use.</summary>
+    public HashSet<object> Untouchable { get; } = [];
+
+    /// <summary>Things that are left over for certain, and must be dealt with by the second look.</summary>
+    public HashSet<object> Leftover { get; } = [];
+
+    public ReconciliationWorld Look(params string[] unseen) => new()
+    {
+        Runs = Shuffled(runs),
+        Leases = Shuffled(leases.Where(l => !unseen.Contains(Names.ComputeQueue(l.Host)))),
+        Stored = Shuffled(stored.Where(s => !unseen.Contains(Names.VolumeQueue(s.Backend)))),
+        Snapshots = Shuffled(snapshots),
+        Images = Shuffled(images),
+        Reservations = Shuffled(reservations),
+        TaskStates = Shuffled(tasks),
+        Unseen = unseen,
+    };
+
+    /// <summary>What a repair touches, in the words of <see cref="Untouchable"/> and <see cref="Leftover"/>.</summary>
+    public IEnumerable<object> TouchedBy(Repair repair) => repair switch
+    {
+        { Kind: RepairKind.Thaw } => [("freeze", repair.Server)],
+        { Kind: RepairKind.DeleteSnapshot } => [("stored", repair.Snapshot)],
+        { Kind: RepairKind.ReleaseReservation } => [("reservation", repair.Image)],
+        { Kind: RepairKind.ReleaseServer } => [("task", repair.Server, repair.Image)],
+        { Kind: RepairKind.UndoRun } =>
+        [
+            ("run", repair.Image),
+            .. images.Where(i => i.Image == repair.Image).Select(i => (object)("image", repair.Image)),
+            .. snapshots.Where(s => s.Image == repair.Image).Select(s => (object)("row", (SnapshotId?)s.Snapshot)),
+            .. stored.Where(s => s.Tombstone?.Image == repair.Image).Select(s => (object)("stored", (SnapshotId?)s.Snapshot)),
+            .. reservations.Where(r => r.Image == repair.Image).Select(r => (object)("reservation", repair.Image)),
+            .. tasks.Where(t => t.Image == repair.Image).Select(t => (object)("task", (ServerId?)t.Server, repair.Image)),
+        ],
+        _ => throw new ArgumentOutOfRangeException(nameof(repair)),
+    };
+
+    /// <summary>Does a repair, as the workflow would.</summary>
+    public void Apply(Repair repair)
+    {
+        leases.RemoveAll(l => repair.Kind is RepairKind.Thaw && l.Server == repair.Server);
+        stored.RemoveAll(s => repair.Kind is RepairKind.DeleteSnapshot && s.Snapshot == repair.Snapshot);
+        reservations.RemoveAll(r => repair.Kind is RepairKind.ReleaseReservation or RepairKind.UndoRun && r.Image == repair.Image);
+        tasks.RemoveAll(t => (repair.Kind is RepairKind.ReleaseServer && t.Server == repair.Server) || (repair.Kind is RepairKind.UndoRun && t.Image == repair.Image));
+        if (repair.Kind is RepairKind.UndoRun)
+        {
+            snapshots.RemoveAll(s => s.Image == repair.Image);
+            stored.RemoveAll(s => s.Tombstone?.Image == repair.Image);
+            images.RemoveAll(i => i.Image == repair.Image);
+            runs[runs.FindIndex(r => r.Image == repair.Image)] = runs.Single(r => r.Image == repair.Image) with { Row = RunStatus.Failed, Leftovers = 0, UndoBegun = true };
+        }
+    }
+
+    /// <summary>A run that came so far and then ended in some way, or has not ended.</summary>
+    private void MakeRun()
+    {
+        var image = ImageId.New();
+        var fate = Pick(Fate.Live, Fate.Reset, Fate.Terminated, Fate.TerminatedWhileUndoing, Fate.UndoFailed, Fate.Completed, Fate.CompletedButRowSaysRunning, Fate.Refused, Fate.RowLost);
+        var age = TimeSpan.FromSeconds(random.Next(0, (int)(3 * rules.LongestRun.TotalSeconds)));
+        var since = Noon - age;
+        var (row, live, undoBegun) = fate switch
+        {
+            Fate.Live => ((RunStatus?)RunStatus.Running, true, Chance(0.2)),
+            Fate.Reset => (Pick<RunStatus?>(RunStatus.Failed, RunStatus.Completed, RunStatus.CompensationFailed), true, Chance(0.5)),
+            Fate.Terminated => (RunStatus.Running, false, false),
+            Fate.TerminatedWhileUndoing => (RunStatus.Running, false, true),
+            Fate.UndoFailed => (Pick<RunStatus?>(RunStatus.CompensationFailed, RunStatus.Failed, RunStatus.Cancelled), false, true),
+            Fate.Completed => (RunStatus.Completed, false, false),
+            Fate.CompletedButRowSaysRunning => (RunStatus.Running, false, false),
+            Fate.Refused => (RunStatus.Refused, false, true),
+            _ => ((RunStatus?)null, false, false),
+        };
+        var leftovers = row is RunStatus.CompensationFailed ? random.Next(1, 4) : 0;
+        runs.Add(new(image, live, live ? "running" : "terminated", row, row is null ? null : since, undoBegun, leftovers));
+
+        // Everything of the run is as old as the run, or younger: a straggler may have made it just now.
+        var youngest = age;
+        DateTimeOffset Made()
+        {
+            var at = Chance(0.8) ? age : TimeSpan.FromSeconds(random.Next(0, (int)age.TotalSeconds + 1));
+            youngest = at < youngest ? at : youngest;
+            return Noon - at;
+        }
+
+        var parts = new List<object>();
+        var undone = fate is Fate.Terminated or Fate.TerminatedWhileUndoing or Fate.UndoFailed;
+        for (var i = random.Next(0, 4); i > 0; i--)
+        {
+            MakeSnapshot(image, fate, undone, Made, parts);
+        }
+
+        if (Chance(0.6))
+        {
+            var active = fate is Fate.Completed or Fate.CompletedButRowSaysRunning || (undoBegun && Chance(0.2));
+            images.Add(new(image, active ? ImageStatus.Active : ImageStatus.Queued, Made(), fate is Fate.Completed && Chance(0.2) ? 1 : 0));
+            parts.Add(("image", (ImageId?)image));
+        }
+        else if (fate is Fate.CompletedButRowSaysRunning)
+        {
+            images.Add(new(image, ImageStatus.Active, Made(), 0));
+            parts.Add(("image", (ImageId?)image));
+        }
+
+        // What a run holds apart from the rest: these may be released on their own once no run lives on them.
+        if (Chance(0.4) && fate is not Fate.CompletedButRowSaysRunning)
+        {
+            var at = Made();
+            reservations.Add(new(image, at));
+            Note(("reservation", (ImageId?)image), parts, undone && row is RunStatus.Running, live, Noon - at);
+        }
+
+        if (Chance(0.4) && fate is not Fate.CompletedButRowSaysRunning)
+        {
+            var (server, at) = (ServerId.New(), Made());
+            tasks.Add(new(server, image, at));
+            Note(("task", (ServerId?)server, (ImageId?)image), parts, undone && row is RunStatus.Running, live, Noon - at);
+        }
+
+        if (Chance(0.3))
+        {
+            MakeLease(image.ToString(), live, age);
+        }
+
+        // A run is undone as a whole, so that one young part keeps all of it from being touched.
+        var protectedRun = live || !undone || youngest < rules.LongestRun;
+        object self = ("run", (ImageId?)image);
+        var somethingToUndo = row is RunStatus.Running || leftovers > 0 || parts.Any(p => p is (string and ("row" or "image"), _));
+        foreach (var part in parts.Append(self))
+        {
+            if (protectedRun)
+            {
+                Untouchable.Add(part);
+            }
+            else if (somethingToUndo || part != self)
+            {
+                Leftover.Add(part);
+            }
+        }
+    }
+
+    private void MakeSnapshot(ImageId image, Fate fate, bool undone, Func<DateTimeOffset> made, List<object> parts)
+    {
+        var (volume, snapshot) = (VolumeId.New(), SnapshotId.New());
+        var backend = Pick("host1@file", "host2@rbd");
+        if (Chance(0.5))
+        {
+            // A live row; the back end may or may not have the snapshot.
+            var status = fate is Fate.Completed or Fate.CompletedButRowSaysRunning ? SnapshotStatus.Available : Pick(SnapshotStatus.Creating, SnapshotStatus.Available, SnapshotStatus.ErrorDeleting);
+            snapshots.Add(new(snapshot, backend, image, status, made(), status is SnapshotStatus.Available && Chance(0.2)));
+            parts.Add(("row", (SnapshotId?)snapshot));
+            return;
+        }
+
+        // A tombstone, and the snapshot still there: its undo was ended half-way, or the back end lied.
+        var cutAt = made();
+        var deletedAt = made();
+        stored.Add(new(backend, volume, snapshot, cutAt, new(volume, image, deletedAt)));
+        object thing = ("stored", (SnapshotId?)snapshot);
+        var state = runs[^1];
+        if (undone && state.Row is RunStatus.Running)
+        {
+            parts.Add(thing);
+            return;
+        }
+
+        var old = Noon - Max(cutAt, deletedAt) >= rules.LongestRun;
+        var over = !state.Live && state.Row is RunStatus.Completed or RunStatus.Failed or RunStatus.Cancelled or RunStatus.CompensationFailed;
+        (over && old && !state.Live ? Leftover : Untouchable).Add(thing);
+    }
+
+    private void MakeLease(string token, bool live, TimeSpan age)
+    {
+        var server = ServerId.New();
+        var requested = Noon - TimeSpan.FromSeconds(random.Next(0, (int)age.TotalSeconds + 1));
+        var deadline = TimeSpan.FromSeconds(random.Next(1, 61));
+        leases.Add(new(Pick("host1", "host2"), server, token, "qga:unix:/run/guest.sock", requested, requested + deadline));
+        object freeze = ("freeze", (ServerId?)server);
+        if (live || requested + FreezeDeadline.Maximum > Noon || requested + deadline >= Noon || !ImageId.TryParse(token, null, out _))
+        {
+            Untouchable.Add(freeze);
+        }
+        else if (requested + deadline < Noon - rules.Interval)
+        {
+            // Over at both looks; one whose deadline lies between them waits for a third.
+            Leftover.Add(freeze);
+        }
+    }
+
+    /// <summary>Somebody else's: names that look like ours, and things that contradict themselves.</summary>
+    private void MakeForeign()
+    {
+        var (volume, snapshot) = (VolumeId.New(), SnapshotId.New());
+        switch (random.Next(4))
+        {
+            case 0:
+                stored.Add(new("host1@file", volume, snapshot, Noon.AddDays(-random.Next(400)), null));
+                break;
+            case 1:
+                stored.Add(new("host1@file", volume, snapshot, Noon.AddDays(-random.Next(400)), new(VolumeId.New(), null, Noon.AddDays(-9))));
+                break;
+            case 2:
+                MakeLease("somebody-else", live: false, TimeSpan.FromDays(2));
+                break;
+            default:
+                var server = ServerId.New();
+                tasks.Add(new(server, null, Noon.AddDays(-random.Next(30))));
+                Untouchable.Add(("task", (ServerId?)server, (ImageId?)null));
+                break;
+        }
+
+        Untouchable.Add(("stored", (SnapshotId?)snapshot));
+    }
+
+    private void Note(object thing, List<object> parts, bool goesWithTheRun, bool live, TimeSpan age)
+    {
+        if (goesWithTheRun)
+        {
+            parts.Add(thing);
+        }
+        else
+        {
+            (live || age < rules.LongestRun ? Untouchable : Leftover).Add(thing);
+        }
+    }
+
+    private bool Chance(double p) => random.NextDouble() < p;
+
+    private T Pick<T>(params T[] from) => from[random.Next(from.Length)];
+
+    private List<T> Shuffled<T>(IEnumerable<T> things)
+    {
+        var list = things.ToArray();
+        random.Shuffle(list);
+        return [.. list];
+    }
+
+    private static DateTimeOffset Max(DateTimeOffset a, DateTimeOffset b) => a > b ? a : b;
+
+    private enum Fate
+    {
+        Live,
+        Reset,
+        Terminated,
+        TerminatedWhileUndoing,
+        UndoFailed,
+        Completed,
+        CompletedButRowSaysRunning,
+        Refused,
+        RowLost,
+    }
+}
