@@ -26,6 +26,10 @@ public sealed class StoreDatabase(PrivatePostgres postgres) : IAsyncLifetime
 
     public NotificationStore Notifications => new(Database);
 
+    public ReconciliationStore Reconciliation => new(Database);
+
+    public FindingStore Findings => new(Database);
+
     /// <summary>Skips the test when there is no PostgreSQL; called by every test class first.</summary>
     public void Require() => Assert.SkipWhen(postgres.Missing is not null, postgres.Missing ?? "");
 

@@ -20,11 +20,17 @@ public sealed class CreateImageFixture : IAsyncLifetime
 
     public WorkflowEnvironment Environment => environment;
 
+    /// <summary>What <see cref="ReconcileWorkflow"/> sees, and when.</summary>
+    public FakeReconcileActivities Looks { get; private set; } = null!;
+
     public async ValueTask InitializeAsync()
     {
         environment = await TemporalEnvironment.StartAsync();
-        Work(new TemporalWorkerOptions(Names.ControlQueue).AddAllActivities<IRecordActivities>(activities).AddWorkflow<CreateImageWorkflow>().AddWorkflow<PlanImageWorkflow>());
-        Work(new TemporalWorkerOptions(Names.ComputeQueue("host-1")).AddAllActivities<IGuestActivities>(activities));
+        Looks = new(activities, Client);
+        Work(new TemporalWorkerOptions(Names.ControlQueue)
+            .AddAllActivities<IRecordActivities>(activities).AddAllActivities<IReconcileActivities>(Looks)
+            .AddWorkflow<CreateImageWorkflow>().AddWorkflow<PlanImageWorkflow>().AddWorkflow<ReconcileWorkflow>());
+        Work(new TemporalWorkerOptions(Names.ComputeQueue("host-1")).AddAllActivities<IGuestActivities>(activities).AddAllActivities<ILeaseActivities>(Looks));
         Work(new TemporalWorkerOptions(Names.VolumeQueue("host-1@file")).AddAllActivities<IVolumeActivities>(activities));
     }
 
@@ -49,6 +55,10 @@ public sealed class CreateImageFixture : IAsyncLifetime
         var start = WithStartWorkflowOperation.Create((CreateImageWorkflow w) => w.RunAsync(request), Options(request));
         return Client.ExecuteUpdateWithStartWorkflowAsync((CreateImageWorkflow w) => w.AcceptAsync(), new(start) { Id = "accept" });
     }
+
+    /// <summary>Looks once, as the schedule does.</summary>
+    public Task<ReconcileResult> LookAsync(TimeSpan interval) => Client.ExecuteWorkflowAsync(
+        (ReconcileWorkflow w) => w.RunAsync(new ReconcileInput(interval)), new($"{Names.ReconcileSchedule}-{Guid.NewGuid()}", Names.ControlQueue));
 
     /// <summary>The run of an image.</summary>
     public WorkflowHandle<CreateImageWorkflow, CreateImageResult> Run(CreateImageInput request) =>

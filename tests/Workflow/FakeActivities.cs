@@ -43,6 +43,10 @@ public sealed class FakeActivities : IRecordActivities, IGuestActivities, IVolum
     public Task DeleteVolumeSnapshotAsync(VolumeSnapshotInput input) => Do("DeleteVolumeSnapshot", () => Cloud.Delete(input.Snapshot));
 
     [Activity]
+    public Task<StoredPage> ListVolumeSnapshotsAsync(ListSnapshotsInput input) => Do("ListVolumeSnapshots", () => new StoredPage(
+        [.. Cloud.Snapshots.OrderBy(s => s.ToString(), StringComparer.Ordinal).Select(s => new StoredSnapshot(s, Cloud.VolumeOf(s), DateTimeOffset.UnixEpoch))], null));
+
+    [Activity]
     public Task<UnquiesceResult> UnquiesceAsync(UnquiesceInput input) => Do("Unquiesce", Cloud.Thaw);
 
     [Activity]

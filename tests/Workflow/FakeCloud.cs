@@ -41,6 +41,9 @@ public sealed class FakeCloud
 
     public HashSet<SnapshotId> Snapshots { get; } = [];
 
+    /// <summary>The request whose run has opened its row.</summary>
+    public CreateImageInput? Opened { get; private set; }
+
     public HashSet<ImageId> Reserved { get; } = [];
 
     public HashSet<ImageId> Committed { get; } = [];
@@ -123,6 +126,7 @@ public sealed class FakeCloud
         }
 
         TaskState = take ? request.Image.ToString() : TaskState;
+        Opened = take ? request : Opened;
         var volumes = Volumes.Select((v, i) => new VolumeToCut(v, DeterministicId.Snapshot(request.Image, v), "project", "host-1@file", $"/dev/vd{(char)('a' + i)}", 1, null, i == 0)).ToList();
         return new(
             new(Running, "host-1", AgentAddress, RequireQuiesce, "project"),
@@ -165,6 +169,10 @@ public sealed class FakeCloud
         var now = TimeProvider.System.GetUtcNow();
         return new(input.Volume, input.Snapshot, now, now, now, 1 << 30, InstantCuts);
     }
+
+    /// <summary>The volume that a snapshot of the run was cut of; a foreign snapshot is of a foreign volume.</summary>
+    public VolumeId VolumeOf(SnapshotId snapshot) =>
+        Volumes.Where(v => Opened is { } run && DeterministicId.Snapshot(run.Image, v) == snapshot).DefaultIfEmpty(VolumeId.New()).First();
 
     public void Delete(SnapshotId snapshot) => Snapshots.Remove(snapshot);
 

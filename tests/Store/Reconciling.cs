@@ -1,0 +1,261 @@
+using SnapshotFlow.Activities;
+using SnapshotFlow.Model;
+using SnapshotFlow.Store;
+using SnapshotFlow.Workflows;
+using SnapshotFlow.Workflows.Contracts;
+using Temporalio.Testing;
+
+namespace SnapshotFlow.Tests.Store;
+
+/// <summary>What the records tell a look, what it may change in them, and what it keeps of its findings.</summary>
+public sealed class Reconciling : IClassFixture<StoreDatabase>, IRunDirectory
+{
+    private static readonly CancellationToken None = CancellationToken.None;
+    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
+    private readonly StoreDatabase db;
+    private readonly HashSet<ImageId> live = [];
+    private readonly ActivityEnvironment environment = new();
+    private readonly Clock clock = new();
+    private readonly ReconcileActivities steps;
+
+    public Reconciling(StoreDatabase db)
+    {
+        this.db = db;
+        db.Require();
+        steps = new(db.Database, db.Reconciliation, db.Findings, db.Runs, this, clock);
+    }
+
+    public static TheoryData<Step> Steps => [Step.PrepareImage, Step.CheckQuota, Step.ReserveRecords, Step.CompleteSnapshots];
+
+    Task<RunState> IRunDirectory.FindAsync(ImageId image, CancellationToken cancellationToken) =>
+        Task.FromResult(live.Contains(image) ? new RunState(true, "running") : new RunState(false, "terminated"));
+
+    [Theory]
+    [MemberData(nameof(Steps))]
+    public async Task A_run_that_died_after_any_step_is_found_undone_and_closed_as_failed_with_a_reason(Step last)
+    {
+        var records = await RecordKeeping.OnAsync(db);
+        var before = await records.HoldingsAsync();
+        var prepared = await UpToAsync(records, last);
+        clock.Now = Given.Now + CreateImageWorkflow.LongestRun;
+        Assert.DoesNotContain((await LookAsync()).Repairs, r => r.Repair.Image == records.Input.Image);
+        clock.Now += Interval;
+        var planned = Assert.Single((await LookAsync()).Repairs, r => r.Repair.Image == records.Input.Image);
+        Assert.Equal(RepairKind.UndoRun, planned.Repair.Kind);
+
+        var plan = (await Run(() => steps.BeginUndoAsync(records.Input.Image)))!;
+        Assert.Equal(last >= Step.ReserveRecords ? prepared.Draft.Volumes.Select(v => v.Snapshot).Order(ById) : [], plan.Snapshots.Select(s => s.Snapshot));
+        Assert.All(plan.Snapshots, s => Assert.Equal("host1@file", s.Backend));
+        // From here on the run is closed to whoever comes late, and lists what there is to go.
+        var open = await FindRunAsync(records);
+        Assert.Equal((RunStatus.CompensationFailed, plan.Snapshots.Count), (open.Status, open.Leftovers.Count));
+        Assert.Equal(ErrorKind.StaleStatus, (await RecordKeeping.RefusedAsync(() => records.CompleteAsync(prepared))).Kind);
+
+        records.Input = plan.Request;
+        await records.UndoAsync();
+        await Run(() => steps.RecordRepairAsync(new(planned.Repair, planned.Findings, "undone", true)));
+        Assert.Equal(before, await records.HoldingsAsync());
+        Assert.Equal(RunStatus.Failed, (await FindRunAsync(records)).Status);
+        Assert.DoesNotContain((await LookAsync()).Findings, f => f.Key.Subject == records.Input.Image.ToString());
+        Assert.All(await FindingsAboutAsync(records), f => Assert.Equal((clock.Now, "undone"), (f.RepairedAt!.Value, f.Done)));
+    }
+
+    [Fact]
+    public async Task A_run_that_died_says_in_its_row_where_and_how()
+    {
+        var records = await RecordKeeping.OnAsync(db);
+        await UpToAsync(records, Step.ReserveRecords);
+        var plan = (await Run(() => steps.BeginUndoAsync(records.Input.Image)))!;
+        Assert.Equal(ErrorKind.StaleStatus, plan.Reason.Kind);
+        Assert.Contains("at ReserveRecords (in Temporal: terminated)", plan.Reason.Message, StringComparison.Ordinal);
+        // Asked again, after the answer was lost, it says the same.
+        Assert.Equal(plan.Snapshots, (await Run(() => steps.BeginUndoAsync(records.Input.Image)))!.Snapshots);
+        Assert.Equal(plan.Reason, (await FindRunAsync(records)).Reason);
+    }
+
+    [Fact]
+    public async Task A_run_that_lives_is_no_finding_and_is_not_undone()
+    {
+        var records = await RecordKeeping.OnAsync(db);
+        await UpToAsync(records, Step.ReserveRecords);
+        var picture = await records.PictureAsync();
+        live.Add(records.Input.Image);
+        clock.Now = Given.Now + (2 * CreateImageWorkflow.LongestRun);
+        Assert.DoesNotContain((await LookAsync()).Findings, f => IsAbout(f, records));
+        Assert.Null(await Run(() => steps.BeginUndoAsync(records.Input.Image)));
+        Assert.False(await Run(() => steps.RepairRecordsAsync(new(RepairKind.ReleaseReservation, records.Input.Image))));
+        Assert.False(await Run(() => steps.RepairRecordsAsync(new(RepairKind.ReleaseServer, records.Input.Image, records.Server.Id))));
+        Assert.Equal(picture, await records.PictureAsync());
+    }
+
+    [Fact]
+    public async Task A_completed_run_is_in_order_and_cannot_be_undone()
+    {
+        var records = await RecordKeeping.OnAsync(db);
+        var prepared = await records.SucceedAsync();
+        var picture = await records.PictureAsync();
+        Assert.Null(await Run(() => steps.BeginUndoAsync(records.Input.Image)));
+        Assert.DoesNotContain((await LookAsync()).Findings, f => IsAbout(f, records));
+        Assert.False(await Run(() => steps.ConfirmDeletionAsync(DeletionOf(records, prepared.Draft.Volumes[0]))));
+        Assert.Equal(picture, await records.PictureAsync());
+    }
+
+    [Fact]
+    public async Task A_refused_run_is_never_undone_because_its_image_may_be_asked_for_again()
+    {
+        var records = await RecordKeeping.OnAsync(db);
+        var prepared = await UpToAsync(records, Step.ReserveRecords);
+        await records.UndoAsync(RunStatus.Refused);
+        Assert.Null(await Run(() => steps.BeginUndoAsync(records.Input.Image)));
+        Assert.False(await Run(() => steps.ConfirmDeletionAsync(DeletionOf(records, prepared.Draft.Volumes[0]))));
+    }
+
+    [Fact]
+    public async Task An_active_image_whose_run_says_running_is_left_to_people()
+    {
+        var records = await RecordKeeping.OnAsync(db);
+        await records.SucceedAsync();
+        await db.ScalarAsync($"UPDATE runs SET status = 'running', ended_at = NULL WHERE image_id = '{records.Input.Image}'");
+        clock.Now = Given.Now + CreateImageWorkflow.LongestRun;
+        await LookAsync();
+        clock.Now += Interval;
+        var look = await LookAsync();
+        Assert.Contains(look.Findings, f => f.Key == new FindingKey(FindingKind.StrandedRun, records.Input.Image.ToString()));
+        Assert.DoesNotContain(look.Repairs, r => r.Repair.Image == records.Input.Image);
+        Assert.Null(await Run(() => steps.BeginUndoAsync(records.Input.Image)));
+        Assert.Equal(ImageStatus.Active, (await db.Images.FindVisibleAsync(records.Input.Image, records.Owner, None))!.Status);
+    }
+
+    [Fact]
+    public async Task A_page_of_a_back_end_is_compared_with_the_rows_of_its_range_and_foreign_snapshots_have_no_tombstone()
+    {
+        var project = Given.Project();
+        var backend = "host1@" + Guid.NewGuid();
+        Volume[] volumes = [.. Enumerable.Range(0, 4).Select(_ => Given.Volume(project) with { Backend = backend })];
+        var records = await RecordKeeping.OnAsync(db, volumes: volumes);
+        var done = (await records.SucceedAsync()).Draft.Volumes.OrderBy(v => v.Snapshot, ById).ToList();
+        var undone = await RecordKeeping.OnAsync(db, volumes: volumes);
+        var gone = (await UpToAsync(undone, Step.ReserveRecords)).Draft.Volumes[0];
+        await undone.UndoAsync();
+        var foreign = new StoredSnapshot(SnapshotId.New(), VolumeId.New(), Given.Now);
+        StoredSnapshot Stored(VolumeToCut v) => new(v.Snapshot, v.Volume, Given.Now);
+
+        var all = await CompareAsync(backend, null, null, [.. done.Select(Stored), Stored(gone), foreign]);
+        Assert.Empty(all.Missing);
+        Assert.Equal(
+            new[] { (gone.Snapshot, (SnapshotTombstone?)new(gone.Volume, undone.Input.Image, Given.Now)), (foreign.Snapshot, null) }, all.Stored.Select(s => (s.Snapshot, s.Tombstone)));
+        Assert.True(await Run(() => steps.ConfirmDeletionAsync(DeletionOf(undone, gone))));
+        Assert.False(await Run(() => steps.ConfirmDeletionAsync(new(RepairKind.DeleteSnapshot, null, null, foreign.Volume, foreign.Snapshot))));
+        Assert.False(await Run(() => steps.ConfirmDeletionAsync(new(RepairKind.DeleteSnapshot, undone.Input.Image, null, foreign.Volume, gone.Snapshot))));
+
+        // The first page ends with the second row, the last has no end; each row is missing in its own range only.
+        var first = await CompareAsync(backend, null, done[1].Snapshot, [Stored(done[1])]);
+        var rest = await CompareAsync(backend, done[1].Snapshot, null, [Stored(done[2])]);
+        Assert.Equal([done[0].Snapshot], first.Missing.Select(m => m.Snapshot));
+        Assert.Equal([done[3].Snapshot], rest.Missing.Select(m => m.Snapshot));
+        Assert.All(first.Missing, m => Assert.Equal((backend, records.Input.Image, true), (m.Backend, m.Image!.Value, m.Missing)));
+    }
+
+    [Fact]
+    public async Task What_a_finished_run_still_holds_by_a_change_of_hand_is_released_once_and_what_others_hold_is_not()
+    {
+        var records = await RecordKeeping.OnAsync(db);
+        await UpToAsync(records, Step.CheckQuota);
+        var (image, server) = (records.Input.Image, records.Server.Id);
+        await db.ScalarAsync($"UPDATE runs SET status = 'failed', ended_at = started_at WHERE image_id = '{image}'");
+        clock.Now = Given.Now + CreateImageWorkflow.LongestRun;
+        await LookAsync();
+        clock.Now += Interval;
+        var repairs = (await LookAsync()).Repairs.Where(r => r.Repair.Image == image).ToList();
+        Assert.Equal([RepairKind.ReleaseReservation, RepairKind.ReleaseServer], repairs.Select(r => r.Repair.Kind));
+        Assert.False(await Run(() => steps.RepairRecordsAsync(new(RepairKind.ReleaseServer, ImageId.New(), server))));
+        foreach (var repair in repairs)
+        {
+            Assert.True(await Run(() => steps.RepairRecordsAsync(repair.Repair)));
+            Assert.False(await Run(() => steps.RepairRecordsAsync(repair.Repair)));
+        }
+
+        Assert.Null((await db.Servers.FindAsync(server, None))!.TaskState);
+        Assert.Equal(0, (await db.Quotas.LevelsAsync(records.Server.ProjectId, Given.Now, None)).Sum(l => l.Reserved));
+    }
+
+    [Fact]
+    public async Task A_finding_keeps_its_first_sight_until_it_is_gone_and_comes_back_as_another_one()
+    {
+        var records = await RecordKeeping.OnAsync(db);
+        await UpToAsync(records, Step.PrepareImage);
+        clock.Now = Given.Now.AddSeconds(1);
+        await LookAsync();
+        clock.Now += Interval;
+        await LookAsync();
+        var seen = Assert.Single(await FindingsAboutAsync(records), f => f.Finding.Key.Kind is FindingKind.StrandedRun);
+        Assert.Equal((Given.Now.AddSeconds(1), clock.Now), (seen.Finding.FirstSeenAt, seen.Finding.LastSeenAt));
+
+        live.Add(records.Input.Image);
+        clock.Now += Interval;
+        await LookAsync();
+        Assert.All(await FindingsAboutAsync(records), f => Assert.Equal(clock.Now, f.GoneAt));
+        live.Clear();
+        clock.Now += Interval;
+        await LookAsync();
+        var again = (await FindingsAboutAsync(records)).Where(f => f.Finding.Key.Kind is FindingKind.StrandedRun).ToList();
+        Assert.Equal([clock.Now, Given.Now.AddSeconds(1)], again.Select(f => f.Finding.FirstSeenAt));
+    }
+
+    private static Comparer<SnapshotId> ById { get; } = Comparer<SnapshotId>.Create((a, b) => string.CompareOrdinal(a.ToString(), b.ToString()));
+
+    private static Repair DeletionOf(RecordKeeping records, VolumeToCut cut) => new(RepairKind.DeleteSnapshot, records.Input.Image, null, cut.Volume, cut.Snapshot);
+
+    private static bool IsAbout(Finding finding, RecordKeeping records) =>
+        finding.Key.Subject == records.Input.Image.ToString() || finding.Key.Subject == records.Server.Id.ToString()
+        || records.Volumes.Any(v => finding.Key.Subject == DeterministicId.Snapshot(records.Input.Image, v.Id).ToString());
+
+    private async Task<ReconciliationDecision> LookAsync()
+    {
+        var read = await Run(steps.ReadRecordsAsync);
+        List<ImageId> named =
+        [
+            .. read.Images.Concat(read.Snapshots.Select(s => s.Image).OfType<ImageId>()).Concat(read.Reservations.Select(r => r.Image))
+                .Concat(read.TaskStates.Select(t => t.Image).OfType<ImageId>()).Distinct(),
+        ];
+        var found = await Run(() => steps.LookUpRunsAsync(named));
+        return await Run(() => steps.DecideRepairsAsync(new(
+            new() { Runs = found.Runs, Images = found.Images, Snapshots = read.Snapshots, Reservations = read.Reservations, TaskStates = read.TaskStates }, Interval)));
+    }
+
+    private Task<ComparedPage> CompareAsync(string backend, SnapshotId? after, SnapshotId? through, params StoredSnapshot[] page) =>
+        Run(() => steps.CompareSnapshotsAsync(new(backend, after, through, page)));
+
+    private async Task<RunRecord> FindRunAsync(RecordKeeping records) => (await db.Runs.FindVisibleAsync(records.Input.Image, Given.Admin(), None))!;
+
+    private async Task<IReadOnlyList<FindingRecord>> FindingsAboutAsync(RecordKeeping records) =>
+        [.. (await db.Findings.ListAsync(10_000, None)).Where(f => IsAbout(f.Finding, records))];
+
+    private static async Task<PreparedImage> UpToAsync(RecordKeeping records, Step last)
+    {
+        var prepared = await records.PrepareAsync();
+        var steps = new (Step Step, Func<Task> Do)[]
+        {
+            (Step.CheckQuota, () => records.CheckQuotaAsync(prepared)),
+            (Step.ReserveRecords, () => records.ReserveAsync(prepared)),
+            (Step.CompleteSnapshots, () => records.CompleteAsync(prepared)),
+        };
+        foreach (var (_, act) in steps.Where(s => s.Step <= last))
+        {
+            await act();
+        }
+
+        return prepared;
+    }
+
+    private Task<T> Run<T>(Func<Task<T>> step) => environment.RunAsync(step);
+
+    private Task Run(Func<Task> step) => environment.RunAsync(step);
+
+    private sealed class Clock : TimeProvider
+    {
+        public DateTimeOffset Now { get; set; } = Given.Now;
+
+        public override DateTimeOffset GetUtcNow() => Now;
+    }
+}
