@@ -5,9 +5,11 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using SnapshotFlow.TemporalDev.Engine;
 using SnapshotFlow.TemporalDev.Rpc;
+using SnapshotFlow.TemporalDev.Schedules;
 using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Time;
 using SnapshotFlow.TemporalDev.Visibility;
+using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
 namespace SnapshotFlow.TemporalDev.Hosting;
 
@@ -28,10 +30,13 @@ public sealed class TemporalDevServer : IAsyncDisposable
     private readonly WebApplication app;
     private readonly EngineHost engine;
 
-    private TemporalDevServer(WebApplication app, EngineHost engine, string address)
+    private readonly Scheduler scheduler;
+
+    private TemporalDevServer(WebApplication app, EngineHost engine, Scheduler scheduler, string address)
     {
         this.app = app;
         this.engine = engine;
+        this.scheduler = scheduler;
         Address = address;
     }
 
@@ -49,23 +54,34 @@ public sealed class TemporalDevServer : IAsyncDisposable
     {
         var app = Build(options);
         var engine = CreateEngine(options, app.Services.GetRequiredService<ILoggerFactory>());
+        WorkflowService? workflows = null;
+        var scheduler = new Scheduler(
+            engine.Clock,
+            engine.Commits,
+            engine.SearchAttributes,
+            new EngineActions(engine, request => workflows!.StartAsync(request)),
+            app.Services.GetRequiredService<ILogger<Scheduler>>());
+        workflows = new WorkflowService(engine, scheduler);
         try
         {
-            await engine.RecoverAsync(cancellationToken);
+            await engine.RecoverAsync(blob => Load(engine, scheduler, blob), cancellationToken);
             await RegisterAsync(engine, options);
-            Map(app, engine, options);
+            engine.RunClosed += closed => Tell(scheduler, closed);
+            scheduler.Start();
+            Map(app, engine, workflows, new OperatorService(engine, scheduler), options);
             await StartListeningAsync(app, options, cancellationToken);
             engine.KeepRetention();
         }
         catch
         {
+            await scheduler.DisposeAsync();
             await engine.DisposeAsync();
             await app.DisposeAsync();
             throw;
         }
 
         var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        return new TemporalDevServer(app, engine, new Uri(address).Authority);
+        return new TemporalDevServer(app, engine, scheduler, new Uri(address).Authority);
     }
 
     public async ValueTask DisposeAsync()
@@ -73,8 +89,32 @@ public sealed class TemporalDevServer : IAsyncDisposable
         // Parked polls end first: their callers would otherwise hold the stop up for a whole poll.
         engine.Matching.Dispose();
         await app.StopAsync(new CancellationToken(canceled: true));
+        await scheduler.DisposeAsync();
         await engine.DisposeAsync();
         await app.DisposeAsync();
+    }
+
+    private static void Load(EngineHost engine, Scheduler scheduler, BlobChange blob)
+    {
+        switch (blob.Kind)
+        {
+            case OperatorService.BlobKind:
+                engine.SearchAttributes.Load(blob.Key, blob.Value!);
+                break;
+            case ScheduleActor.BlobKind:
+                scheduler.Load(blob.Value!);
+                break;
+            default:
+                throw new InvalidDataException($"the stored data has values of the unknown kind '{blob.Kind}'; it was written by a newer version");
+        }
+    }
+
+    private static void Tell(Scheduler scheduler, ClosedRun closed)
+    {
+        if (closed.NextRunId is null)
+        {
+            scheduler.ActionClosed(closed.FirstRunId);
+        }
     }
 
     private static WebApplication Build(ServerOptions options)
@@ -133,13 +173,27 @@ public sealed class TemporalDevServer : IAsyncDisposable
         ? kind
         : throw new ArgumentException($"search attribute {name} has the unknown type {type}; use Text, Keyword, Int, Double, Bool, Datetime or KeywordList");
 
-    private static void Map(WebApplication app, EngineHost engine, ServerOptions options)
+    private static void Map(WebApplication app, EngineHost engine, WorkflowService workflows, OperatorService operators, ServerOptions options)
     {
         var binding = new GrpcBinding(app.Services.GetRequiredService<ILogger<GrpcBinding>>());
-        app.MapGrpcService(binding.Bind(Temporalio.Api.WorkflowService.V1.ServiceReflection.Descriptor.Services[0], new WorkflowService(engine)));
+        var services = new List<(ServiceDescriptor Service, object Implementation)>
+        {
+            (Temporalio.Api.WorkflowService.V1.ServiceReflection.Descriptor.Services[0], workflows),
+            (Temporalio.Api.OperatorService.V1.ServiceReflection.Descriptor.Services[0], operators),
+        };
         if (options.IsTestServer)
         {
-            app.MapGrpcService(binding.Bind(Temporalio.Api.TestService.V1.ServiceReflection.Descriptor.Services[0], new TestService(engine.Clock)));
+            services.Add((Temporalio.Api.TestService.V1.ServiceReflection.Descriptor.Services[0], new TestService(engine.Clock)));
+        }
+
+        foreach (var (service, implementation) in services)
+        {
+            app.MapGrpcService(binding.Bind(service, implementation));
+        }
+
+        foreach (var reflection in Reflection.Bind(() => [.. services.Select(s => ServedService.Describe(s.Service, ServedService.MethodsOf(s.Service, s.Implementation.GetType())))]))
+        {
+            app.MapGrpcService(reflection);
         }
 
         app.MapGrpcService(HealthService.Definition());

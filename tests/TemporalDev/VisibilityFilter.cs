@@ -263,6 +263,21 @@ public class VisibilityFilter
         AssertSelects("ExecutionStatus = 'Running'", "");
     }
 
+    [Fact]
+    public void A_record_that_arrives_late_does_not_hide_a_newer_one()
+    {
+        var info = index.List("default", "WorkflowId = 'beta'", 1, ByteString.Empty).Entries[0].Info;
+        var closed = info.Clone();
+        (closed.Status, closed.StateTransitionCount) = (WorkflowExecutionStatus.Completed, 9);
+        var earlier = info.Clone();
+        earlier.StateTransitionCount = 8;
+
+        index.Put("default", closed);
+        index.Put("default", earlier);
+
+        AssertSelects("WorkflowId = 'beta' AND ExecutionStatus = 'Completed'", "beta");
+    }
+
     private void AssertSelects(string query, string? expected, bool ordered = false)
     {
         if (expected is null)
