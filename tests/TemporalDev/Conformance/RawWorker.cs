@@ -8,7 +8,8 @@ using Temporalio.Api.History.V1;
 using Temporalio.Api.Protocol.V1;
 using Temporalio.Api.TaskQueue.V1;
 using Temporalio.Api.WorkflowService.V1;
-using Temporalio.Client;
+using ITemporalClient = Temporalio.Client.ITemporalClient;
+using WorkflowService = Temporalio.Client.WorkflowService;
 
 namespace SnapshotFlow.Tests.TemporalDev.Conformance;
 
