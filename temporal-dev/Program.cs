@@ -1,4 +1,5 @@
 using SnapshotFlow.TemporalDev.Hosting;
+using SnapshotFlow.TemporalDev.Store.Postgres;
 
 try
 {
@@ -17,7 +18,7 @@ try
     await server.Stopped;
     return 0;
 }
-catch (Exception e) when (e is UsageException or IOException or ArgumentException or FormatException)
+catch (Exception e) when (e is UsageException or StoreException or IOException or ArgumentException or FormatException)
 {
     Console.Error.WriteLine($"temporal-dev: {e.Message}");
     return 1;

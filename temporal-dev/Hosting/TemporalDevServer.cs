@@ -7,6 +7,7 @@ using SnapshotFlow.TemporalDev.Engine;
 using SnapshotFlow.TemporalDev.Rpc;
 using SnapshotFlow.TemporalDev.Schedules;
 using SnapshotFlow.TemporalDev.Store;
+using SnapshotFlow.TemporalDev.Store.Postgres;
 using SnapshotFlow.TemporalDev.Time;
 using SnapshotFlow.TemporalDev.Visibility;
 using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
@@ -140,14 +141,11 @@ public sealed class TemporalDevServer : IAsyncDisposable
 
     private static EngineHost CreateEngine(ServerOptions options, ILoggerFactory loggers)
     {
-        var store = options.Store ?? new MemoryStore();
+        var store = options.Store ?? (options.Database is { } database
+            ? new PostgresStore(database, FailStop.Now, TimeProvider.System, loggers.CreateLogger<PostgresStore>())
+            : new MemoryStore());
         var clock = new VirtualClock(TimeProvider.System, options.IsTestServer, options.StartUnlocked);
-        var commits = new CommitQueue(store, static error =>
-        {
-            // Memory is ahead of the data: nothing may be answered from it any more.
-            Console.Error.WriteLine($"temporal-dev: the store failed for good, and what it has not taken is lost: {error.Message}");
-            Environment.Exit(1);
-        });
+        var commits = new CommitQueue(store, FailStop.Now);
         return new EngineHost(options.Engine, clock, TimeProvider.System, store, commits, loggers.CreateLogger<EngineHost>());
     }
 
