@@ -42,6 +42,10 @@ public static class SearchAttributePayload
         return typed;
     }
 
+    /// <summary>The kind that the payload says it has; a keyword when it says nothing.</summary>
+    public static AttributeKind KindOf(Payload payload) =>
+        payload.Metadata.TryGetValue(TypeKey, out var type) && AttributeKinds.TryParse(type.ToStringUtf8(), out var kind) ? kind : AttributeKind.Keyword;
+
     /// <summary>A payload holding a keyword.</summary>
     public static Payload Keyword(string value) => Of(JsonSerializer.SerializeToUtf8Bytes(value), AttributeKind.Keyword);
 
