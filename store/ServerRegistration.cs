@@ -16,6 +16,8 @@ public sealed record ServerRegistration(Server Server, IReadOnlyList<BlockDevice
             : Volumes.FirstOrDefault(v => v.Volume.ProjectId != Server.ProjectId) is { } foreign
                 ? $"Volume {foreign.Volume.Id} is of project {foreign.Volume.ProjectId}, instance {Server.Id} of project {Server.ProjectId}: they must be the same."
             : Volumes.FirstOrDefault(v => v.Volume.SizeGib <= 0) is { } empty ? $"Volume {empty.Volume.Id} has {empty.Volume.SizeGib} GiB: a volume has at least 1."
+            : Volumes.FirstOrDefault(v => v.Volume.Name?.Length > 255 || v.Volume.Description?.Length > 255) is { } wordy
+                ? $"Volume {wordy.Volume.Id} has a name or description of more than 255 characters."
             : BlockDevices.FirstOrDefault(d => d.VolumeId is { } id && !known.Contains(id)) is { } unknown
                 ? $"Block device {unknown.DeviceName} of instance {Server.Id} is volume {unknown.VolumeId}, which is not registered with it."
             : BlockDevices.Count(d => d.BootIndex == 0 && !d.NoDevice) > 1 ? $"Instance {Server.Id} has more than one root device (boot index 0)."

@@ -22,6 +22,14 @@ public sealed class ServerStore(Database database)
     public async Task<Server?> FindVisibleAsync(Session session, ServerId id, Caller caller) =>
         await FindAsync(session, id) is { } server && (caller.IsAdmin || server.ProjectId == caller.ProjectId) ? server : null;
 
+    /// <summary>As <see cref="FindVisibleAsync(Session, ServerId, Caller)"/>, and nobody changes it until the transaction ends.</summary>
+    public async Task<Server?> LockVisibleAsync(Session session, ServerId id, Caller caller)
+    {
+        const string Sql = "SELECT true FROM servers WHERE id = @Id FOR UPDATE";
+        await session.ScalarAsync<bool>(Sql, new { Id = id });
+        return await FindVisibleAsync(session, id, caller);
+    }
+
     /// <summary>Servers, newest first.</summary>
     /// <param name="projectId">Whose; null for every project's.</param>
     /// <param name="page">Which. An unknown marker is <see cref="ErrorKind.InvalidRequest"/>.</param>

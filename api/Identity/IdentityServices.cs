@@ -10,6 +10,7 @@ internal static class IdentityServices
         services.AddOptions<IdentityOptions>().BindConfiguration("Identity").ValidateOnStart();
         services.AddSingleton<IValidateOptions<IdentityOptions>, TokenFileValidation>();
         services.AddSingleton<TokenFile>();
+        services.AddSingleton(TimeProvider.System);
         // Not AddAuthentication: that brings data protection, which writes a key ring to the home directory for cookies that nobody here has.
         services.AddAuthenticationCore(o => o.DefaultScheme = TokenAuthentication.SchemeName).AddWebEncoders();
         new AuthenticationBuilder(services).AddScheme<AuthenticationSchemeOptions, TokenAuthentication>(TokenAuthentication.SchemeName, null);

@@ -39,7 +39,7 @@ internal sealed record ImageView(string Id, string? Name, string Status, string 
     public string Schema { get; } = "/v2/schemas/image";
 
     [JsonExtensionData]
-    public required IDictionary<string, object?> Properties { get; init; }
+    public IDictionary<string, object?> Properties { get; init; } = new Dictionary<string, object?>();
 
     public static ImageView Of(Image image) => new(
         image.Id.ToString(), image.Name, image.Status.ToText(), image.Visibility, image.OwnerProjectId, image.CreatedAt.Seconds(), image.UpdatedAt.Seconds())

@@ -7,7 +7,7 @@ namespace SnapshotFlow.Api.Requests;
 /// <summary>The query of a list: which page, which filters. What cannot be meant is 400 with the name of the parameter.</summary>
 internal sealed class ListQuery(HttpContext context)
 {
-    private readonly IQueryCollection query = context.Request.Query;
+    private readonly IQueryCollection query = Storable(context.Request.Query);
 
     /// <summary>Rows of a page: <paramref name="otherwise"/> when not said, never more than <paramref name="most"/>.</summary>
     public int Limit(int otherwise, int most) => Text("limit") switch
@@ -30,8 +30,7 @@ internal sealed class ListQuery(HttpContext context)
         return values.Count switch
         {
             0 => null,
-            1 when !values[0]!.Contains('\0', StringComparison.Ordinal) => values[0]!,
-            1 => throw Invalid(name, "", "It must not hold the character U+0000"),
+            1 => values[0]!,
             _ => throw Invalid(name, values.ToString(), "It must be given once"),
         };
     }
@@ -79,6 +78,11 @@ internal sealed class ListQuery(HttpContext context)
     public string FirstPage() => Path(query.Where(p => p.Key != "marker").SelectMany(p => p.Value, (p, v) => KeyValuePair.Create(p.Key, v)));
 
     public static Fault Invalid(string name, string value, string why) => Fault.BadRequest($"Invalid input for query parameters {name}. Value: {value}. {why}");
+
+    /// <summary>PostgreSQL's text has no U+0000: what is asked for with it cannot be there, and cannot be asked.</summary>
+    private static IQueryCollection Storable(IQueryCollection query) => query.Any(p => p.Key.Contains('\0', StringComparison.Ordinal) || p.Value.Any(v => v!.Contains('\0', StringComparison.Ordinal)))
+        ? throw Fault.BadRequest("Query parameters must not hold the character U+0000")
+        : query;
 
     private string Path(IEnumerable<KeyValuePair<string, string?>> parameters) => QueryHelpers.AddQueryString(context.Request.Path.Value!, parameters);
 }

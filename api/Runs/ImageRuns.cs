@@ -67,7 +67,7 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
         {
             return await WithinAsync(options.Value.ProgressTimeout, ct, rpc => Handle(image).QueryAsync(run => run.Progress(), new() { Rpc = rpc }));
         }
-        catch (Exception e) when (e is RpcException or WorkflowQueryFailedException or WorkflowQueryRejectedException)
+        catch (Exception e) when (e is Fault or RpcException or WorkflowQueryFailedException or WorkflowQueryRejectedException)
         {
             Log.NoProgress(logger, image, e.Message);
             return null;
@@ -79,8 +79,9 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
     {
         try
         {
-            await Handle(image).CancelAsync(new() { Rpc = new() { CancellationToken = ct } });
-            return true;
+            return await WithinAsync(options.Value.AcceptTimeout, ct, rpc => RequestCancelAsync(image, rpc)) is not null
+                ? true
+                : throw Fault.Unavailable("Temporal has not answered in time. The run may go on. Try again in a few seconds.");
         }
         catch (RpcException e) when (e.Code is RpcException.StatusCode.NotFound)
         {
@@ -106,17 +107,23 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
     /// <summary>Nobody will ever ask for this image again, so nobody must find it either.</summary>
     private async Task<Fault> WithdrawAsync(ImageId image, CancellationToken ct)
     {
-        await WithinAsync(options.Value.ProgressTimeout, ct, async rpc =>
+        if (await WithinAsync(options.Value.ProgressTimeout, ct, rpc => RequestCancelAsync(image, rpc)) is null)
         {
-            await Handle(image).CancelAsync(new() { Rpc = rpc });
-            return image.ToString();
-        });
+            return Fault.Unavailable($"No worker has accepted the request in time, and it could not be withdrawn: image {image} may still be made. See GET /runs/{image}.");
+        }
+
         Log.Withdrawn(logger, image);
         return Fault.Unavailable("No worker has accepted the request in time. It was withdrawn, nothing is left of it. Try again later.");
     }
 
+    private async Task<string> RequestCancelAsync(ImageId image, RpcOptions rpc)
+    {
+        await Handle(image).CancelAsync(new() { Rpc = rpc });
+        return Names.CreateImageWorkflow(image);
+    }
+
     /// <summary>Null when the time is up before the call is.</summary>
-    private static async Task<T?> WithinAsync<T>(TimeSpan time, CancellationToken ct, Func<RpcOptions, Task<T>> call) where T : class
+    private async Task<T?> WithinAsync<T>(TimeSpan time, CancellationToken ct, Func<RpcOptions, Task<T>> call) where T : class
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(time);
@@ -129,6 +136,12 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
             ct.ThrowIfCancellationRequested();
             return null;
         }
+        // What the SDK throws when it cannot make the connection in the first place.
+        catch (InvalidOperationException e) when (!temporal.Connection.IsConnected)
+        {
+            Log.NotConnected(logger, e.Message);
+            throw Fault.Unavailable("Temporal is not available. Try again in a few seconds.", e);
+        }
     }
 
     private static partial class Log
@@ -138,5 +151,8 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
 
         [LoggerMessage(301, LogLevel.Information, "The run for image {ImageId} does not say where it stands, its record answers: {Reason}")]
         public static partial void NoProgress(ILogger logger, ImageId imageId, string reason);
+
+        [LoggerMessage(302, LogLevel.Warning, "Temporal does not answer: {Reason}")]
+        public static partial void NotConnected(ILogger logger, string reason);
     }
 }

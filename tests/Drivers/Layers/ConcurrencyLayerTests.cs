@@ -24,12 +24,11 @@ public sealed class ConcurrencyLayerTests
         var held = new HeldDriver();
         var driver = new ConcurrencyLayer(held, 3);
         var calls = Enumerable.Range(0, 10).Select(_ => driver.FindSnapshotAsync(VolumeId.New(), SnapshotId.New(), Ct)).ToList();
-        for (var i = 0; i < 10; i++)
+        for (var released = 0; released < 10; released++)
         {
-            Assert.Equal(Math.Min(3, 10 - i), held.Running);
+            await held.SettledAsync(started: Math.Min(10, released + 3), Ct);
+            Assert.Equal(Math.Min(3, 10 - released), held.Running);
             held.ReleaseOne();
-            await Task.WhenAny(calls.Where(c => !c.IsCompleted)).WaitAsync(TimeSpan.FromSeconds(10), Ct);
-            await held.SettledAsync(started: Math.Min(10, i + 4), Ct);
         }
 
         await Task.WhenAll(calls);

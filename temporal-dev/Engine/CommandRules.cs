@@ -1,0 +1,194 @@
+using SnapshotFlow.TemporalDev.Time;
+using Temporalio.Api.Command.V1;
+using Temporalio.Api.Protocol.V1;
+
+namespace SnapshotFlow.TemporalDev.Engine;
+
+/// <summary>Why a workflow task cannot be completed as the worker asks.</summary>
+internal sealed record CommandFault(WorkflowTaskFailedCause Cause, string Message);
+
+/// <summary>
+/// All checks of a completion's commands, made before any of them is applied: a bad command fails the whole task and leaves
+/// nothing of the others.
+/// </summary>
+internal sealed class CommandRules
+{
+    private readonly Run run;
+    private readonly RespondWorkflowTaskCompletedRequest request;
+    private readonly HashSet<string> newActivities = [];
+    private readonly HashSet<string> newTimers = [];
+    private readonly HashSet<string> goneTimers = [];
+
+    private CommandRules(Run run, RespondWorkflowTaskCompletedRequest request)
+    {
+        this.run = run;
+        this.request = request;
+    }
+
+    public static bool Closes(CommandType type) => type is CommandType.CompleteWorkflowExecution
+        or CommandType.FailWorkflowExecution or CommandType.CancelWorkflowExecution or CommandType.ContinueAsNewWorkflowExecution;
+
+    public static CommandFault? FindFault(Run run, RespondWorkflowTaskCompletedRequest request)
+    {
+        var rules = new CommandRules(run, request);
+        return request.Commands.Select(rules.Check).FirstOrDefault(fault => fault is not null)
+            ?? request.Messages.Select(rules.Check).FirstOrDefault(fault => fault is not null);
+    }
+
+    private CommandFault? Check(Command command) => command.AttributesCase switch
+    {
+        Command.AttributesOneofCase.ScheduleActivityTaskCommandAttributes => Check(command.ScheduleActivityTaskCommandAttributes),
+        Command.AttributesOneofCase.RequestCancelActivityTaskCommandAttributes => Check(command.RequestCancelActivityTaskCommandAttributes),
+        Command.AttributesOneofCase.StartTimerCommandAttributes => Check(command.StartTimerCommandAttributes),
+        Command.AttributesOneofCase.CancelTimerCommandAttributes => Check(command.CancelTimerCommandAttributes),
+        Command.AttributesOneofCase.RecordMarkerCommandAttributes => command.RecordMarkerCommandAttributes.MarkerName.Length == 0
+            ? new(WorkflowTaskFailedCause.BadRecordMarkerAttributes, "MarkerName is not set on RecordMarkerCommand.")
+            : null,
+        Command.AttributesOneofCase.UpsertWorkflowSearchAttributesCommandAttributes =>
+            run.Engine.SearchAttributes.FindFault(run.Chain.Namespace, command.UpsertWorkflowSearchAttributesCommandAttributes.SearchAttributes) is { } unknown
+                ? new(WorkflowTaskFailedCause.BadSearchAttributes, unknown)
+                : null,
+        Command.AttributesOneofCase.ModifyWorkflowPropertiesCommandAttributes =>
+            (command.ModifyWorkflowPropertiesCommandAttributes.UpsertedMemo?.CalculateSize() ?? 0) > run.Engine.Options.BlobSizeLimit
+                ? new(WorkflowTaskFailedCause.BadModifyWorkflowPropertiesAttributes, "ModifyWorkflowPropertiesCommandAttributes exceeds size limit.")
+                : null,
+        Command.AttributesOneofCase.ProtocolMessageCommandAttributes =>
+            request.Messages.All(m => m.Id != command.ProtocolMessageCommandAttributes.MessageId)
+                ? new(WorkflowTaskFailedCause.BadUpdateWorkflowExecutionMessage, $"ProtocolMessageCommand referenced absent message ID {command.ProtocolMessageCommandAttributes.MessageId}")
+                : null,
+        Command.AttributesOneofCase.StartChildWorkflowExecutionCommandAttributes => Check(command.StartChildWorkflowExecutionCommandAttributes),
+        Command.AttributesOneofCase.SignalExternalWorkflowExecutionCommandAttributes => Check(command.SignalExternalWorkflowExecutionCommandAttributes),
+        Command.AttributesOneofCase.RequestCancelExternalWorkflowExecutionCommandAttributes =>
+            command.RequestCancelExternalWorkflowExecutionCommandAttributes.WorkflowId.Length == 0
+                ? new(WorkflowTaskFailedCause.BadRequestCancelExternalWorkflowExecutionAttributes, "WorkflowId is not set on RequestCancelExternalWorkflowExecutionCommand.")
+                : null,
+        Command.AttributesOneofCase.CompleteWorkflowExecutionCommandAttributes => TooLarge(
+            command.CompleteWorkflowExecutionCommandAttributes.Result,
+            WorkflowTaskFailedCause.BadCompleteWorkflowExecutionAttributes,
+            "CompleteWorkflowExecutionCommandAttributes.Result"),
+        Command.AttributesOneofCase.FailWorkflowExecutionCommandAttributes => command.FailWorkflowExecutionCommandAttributes.Failure is null
+            ? new(WorkflowTaskFailedCause.BadFailWorkflowExecutionAttributes, "Failure is not set on FailWorkflowExecutionCommand.")
+            : null,
+        Command.AttributesOneofCase.CancelWorkflowExecutionCommandAttributes => null,
+        Command.AttributesOneofCase.ContinueAsNewWorkflowExecutionCommandAttributes => Check(command.ContinueAsNewWorkflowExecutionCommandAttributes),
+        Command.AttributesOneofCase.ScheduleNexusOperationCommandAttributes or Command.AttributesOneofCase.RequestCancelNexusOperationCommandAttributes =>
+            new(WorkflowTaskFailedCause.FeatureDisabled, "Nexus operations are not implemented by temporal-dev."),
+        _ => new(WorkflowTaskFailedCause.FeatureDisabled, $"Command {command.CommandType} is not implemented by temporal-dev."),
+    };
+
+    private CommandFault? Check(ScheduleActivityTaskCommandAttributes activity)
+    {
+        const WorkflowTaskFailedCause cause = WorkflowTaskFailedCause.BadScheduleActivityAttributes;
+        if (activity.ActivityId.Length == 0)
+        {
+            return new(cause, "ActivityId is not set on ScheduleActivityTaskCommand.");
+        }
+
+        if (string.IsNullOrEmpty(activity.ActivityType?.Name))
+        {
+            return new(cause, "ActivityType is not set on ScheduleActivityTaskCommand.");
+        }
+
+        if (!ProtoTime.IsSet(activity.ScheduleToCloseTimeout) && !ProtoTime.IsSet(activity.StartToCloseTimeout))
+        {
+            return new(cause, $"A valid StartToClose or ScheduleToCloseTimeout is not set on ScheduleActivityTaskCommand. ActivityId={activity.ActivityId} ActivityType={activity.ActivityType.Name}");
+        }
+
+        if (run.HasActivity(activity.ActivityId) || !newActivities.Add(activity.ActivityId))
+        {
+            return new(WorkflowTaskFailedCause.ScheduleActivityDuplicateId, $"Activity ID {activity.ActivityId} is already in use.");
+        }
+
+        return RetryPolicyRules.FindFault(activity.RetryPolicy) is { } fault
+            ? new(cause, fault)
+            : TooLarge(activity.Input, cause, "ScheduleActivityTaskCommandAttributes.Input");
+    }
+
+    private CommandFault? Check(RequestCancelActivityTaskCommandAttributes cancel) => run.WasActivityScheduled(cancel.ScheduledEventId)
+        ? null
+        : new(WorkflowTaskFailedCause.BadRequestCancelActivityAttributes, $"ScheduledEventId {cancel.ScheduledEventId} is not an activity of this run.");
+
+    private CommandFault? Check(StartTimerCommandAttributes timer)
+    {
+        if (timer.TimerId.Length == 0)
+        {
+            return new(WorkflowTaskFailedCause.BadStartTimerAttributes, "TimerId is not set on StartTimerCommand.");
+        }
+
+        if (timer.StartToFireTimeout is { } length && (length.Seconds < 0 || length.Nanos < 0))
+        {
+            return new(WorkflowTaskFailedCause.BadStartTimerAttributes, $"StartToFireTimeout is negative. TimerId={timer.TimerId}");
+        }
+
+        var taken = run.HasTimer(timer.TimerId) && !goneTimers.Contains(timer.TimerId);
+        return taken || !newTimers.Add(timer.TimerId)
+            ? new(WorkflowTaskFailedCause.StartTimerDuplicateId, $"Timer ID {timer.TimerId} is already in use.")
+            : null;
+    }
+
+    private CommandFault? Check(CancelTimerCommandAttributes timer)
+    {
+        if (newTimers.Remove(timer.TimerId) || (run.HasTimer(timer.TimerId) && goneTimers.Add(timer.TimerId)))
+        {
+            return null;
+        }
+
+        return new(WorkflowTaskFailedCause.BadCancelTimerAttributes, $"Timer {timer.TimerId} is not pending.");
+    }
+
+    private CommandFault? Check(StartChildWorkflowExecutionCommandAttributes child)
+    {
+        const WorkflowTaskFailedCause cause = WorkflowTaskFailedCause.BadStartChildExecutionAttributes;
+        if (child.WorkflowId.Length == 0)
+        {
+            return new(cause, "WorkflowId is not set on StartChildWorkflowExecutionCommand.");
+        }
+
+        if (string.IsNullOrEmpty(child.WorkflowType?.Name))
+        {
+            return new(cause, "WorkflowType is not set on StartChildWorkflowExecutionCommand.");
+        }
+
+        if (run.Engine.SearchAttributes.FindFault(run.Chain.Namespace, child.SearchAttributes) is { } unknown)
+        {
+            return new(WorkflowTaskFailedCause.BadSearchAttributes, unknown);
+        }
+
+        return RetryPolicyRules.FindFault(child.RetryPolicy) is { } fault
+            ? new(cause, fault)
+            : TooLarge(child.Input, cause, "StartChildWorkflowExecutionCommandAttributes.Input");
+    }
+
+    private CommandFault? Check(SignalExternalWorkflowExecutionCommandAttributes signal)
+    {
+        const WorkflowTaskFailedCause cause = WorkflowTaskFailedCause.BadSignalWorkflowExecutionAttributes;
+        if (string.IsNullOrEmpty(signal.Execution?.WorkflowId))
+        {
+            return new(cause, "WorkflowId is not set on SignalExternalWorkflowExecutionCommand.");
+        }
+
+        return signal.SignalName.Length == 0
+            ? new(cause, "SignalName is not set on SignalExternalWorkflowExecutionCommand.")
+            : TooLarge(signal.Input, WorkflowTaskFailedCause.BadSignalInputSize, "SignalExternalWorkflowExecutionCommandAttributes.Input");
+    }
+
+    private CommandFault? Check(ContinueAsNewWorkflowExecutionCommandAttributes next)
+    {
+        const WorkflowTaskFailedCause cause = WorkflowTaskFailedCause.BadContinueAsNewAttributes;
+        if (run.Engine.SearchAttributes.FindFault(run.Chain.Namespace, next.SearchAttributes) is { } unknown)
+        {
+            return new(WorkflowTaskFailedCause.BadSearchAttributes, unknown);
+        }
+
+        return RetryPolicyRules.FindFault(next.RetryPolicy) is { } fault
+            ? new(cause, fault)
+            : TooLarge(next.Input, cause, "ContinueAsNewWorkflowExecutionCommandAttributes.Input");
+    }
+
+    private CommandFault? Check(Message message) => run.FindFault(message);
+
+    private CommandFault? TooLarge(Payloads? payloads, WorkflowTaskFailedCause cause, string what) =>
+        payloads is not null && payloads.CalculateSize() > run.Engine.Options.BlobSizeLimit
+            ? new(cause, $"{what} exceeds size limit of {run.Engine.Options.BlobSizeLimit} bytes.")
+            : null;
+}

@@ -1,0 +1,132 @@
+using SnapshotFlow.TemporalDev.Time;
+using Temporalio.Api.Workflow.V1;
+
+namespace SnapshotFlow.TemporalDev.Engine;
+
+/// <summary>The run as lists and descriptions show it.</summary>
+internal sealed partial class Run
+{
+    private WorkflowExecutionInfo? headerInfo;
+
+    public WorkflowExecutionInfo Info()
+    {
+        if (!IsLoaded)
+        {
+            return headerInfo!;
+        }
+
+        var info = new WorkflowExecutionInfo
+        {
+            Execution = ExecutionOf(this),
+            Type = Started.WorkflowType,
+            StartTime = ProtoTime.Stamp(StartTime),
+            ExecutionTime = ProtoTime.Stamp(FirstTaskTime),
+            CloseTime = ProtoTime.StampOrNull(CloseTime),
+            ExecutionDuration = CloseTime is { } closed ? ProtoTime.Length(closed > FirstTaskTime ? closed - FirstTaskTime : TimeSpan.Zero) : null,
+            Status = Status,
+            HistoryLength = history.Count,
+            HistorySizeBytes = HistorySize,
+            StateTransitionCount = StateTransitions,
+            ParentNamespaceId = Started.ParentWorkflowNamespaceId,
+            ParentExecution = Started.ParentWorkflowExecution,
+            RootExecution = Started.RootWorkflowExecution ?? new WorkflowExecution { WorkflowId = Chain.WorkflowId, RunId = FirstRunId },
+            FirstRunId = FirstRunId,
+            Memo = CurrentMemo() ?? new Memo(),
+            SearchAttributes = CurrentSearchAttributes() ?? new SearchAttributes(),
+            TaskQueue = NormalQueue,
+            Priority = Started.Priority,
+        };
+        return info;
+    }
+
+    public DescribeWorkflowExecutionResponse Describe()
+    {
+        var response = new DescribeWorkflowExecutionResponse
+        {
+            WorkflowExecutionInfo = Info(),
+            ExecutionConfig = new WorkflowExecutionConfig
+            {
+                TaskQueue = new TaskQueueName { Name = NormalQueue, Kind = TaskQueueKind.Normal },
+                WorkflowExecutionTimeout = Started.WorkflowExecutionTimeout,
+                WorkflowRunTimeout = Started.WorkflowRunTimeout,
+                DefaultWorkflowTaskTimeout = Started.WorkflowTaskTimeout,
+                UserMetadata = Event(1).UserMetadata,
+            },
+            WorkflowExtendedInfo = new WorkflowExecutionExtendedInfo
+            {
+                ExecutionExpirationTime = Started.WorkflowExecutionExpirationTime,
+                RunExpirationTime = ProtoTime.StampOrNull(RunDeadline()),
+                CancelRequested = CancelRequested,
+                OriginalStartTime = ProtoTime.Stamp(StartTime),
+            },
+        };
+        response.PendingActivities.Add(activities.Values.Select(Describe));
+        response.PendingChildren.Add(children.Values.Select(Describe));
+        if (task.Phase != WorkflowTaskPhase.None)
+        {
+            response.PendingWorkflowTask = new PendingWorkflowTaskInfo
+            {
+                State = task.Phase == WorkflowTaskPhase.Started ? PendingWorkflowTaskState.Started : PendingWorkflowTaskState.Scheduled,
+                ScheduledTime = ProtoTime.Stamp(task.ScheduledTime),
+                OriginalScheduledTime = ProtoTime.Stamp(task.OriginalScheduledTime),
+                StartedTime = task.Phase == WorkflowTaskPhase.Started ? ProtoTime.Stamp(task.StartedTime) : null,
+                Attempt = task.Attempt,
+            };
+        }
+
+        foreach (var callback in Started.CompletionCallbacks)
+        {
+            response.Callbacks.Add(new CallbackInfo
+            {
+                Callback = callback,
+                Trigger = new CallbackInfo.Types.Trigger { WorkflowClosed = new CallbackInfo.Types.WorkflowClosed() },
+                RegistrationTime = ProtoTime.Stamp(StartTime),
+                State = CallbackState.Standby,
+            });
+        }
+
+        return response;
+    }
+
+    private static PendingActivityInfo Describe(PendingActivity activity)
+    {
+        var info = new PendingActivityInfo
+        {
+            ActivityId = activity.Scheduled.ActivityId,
+            ActivityType = activity.Scheduled.ActivityType,
+            State = activity switch
+            {
+                { IsCancelRequested: true } => PendingActivityState.CancelRequested,
+                { Phase: ActivityPhase.Started } => PendingActivityState.Started,
+                _ => PendingActivityState.Scheduled,
+            },
+            HeartbeatDetails = activity.HeartbeatDetails,
+            LastHeartbeatTime = ProtoTime.StampOrNull(activity.LastHeartbeatTime),
+            LastStartedTime = ProtoTime.StampOrNull(activity.StartedTime),
+            Attempt = activity.Attempt,
+            MaximumAttempts = activity.Scheduled.RetryPolicy.MaximumAttempts,
+            ScheduledTime = ProtoTime.Stamp(activity.NextAttemptTime ?? activity.AttemptScheduledTime),
+            ExpirationTime = ProtoTime.StampOrNull(activity.ScheduleToCloseDeadline),
+            LastFailure = activity.LastFailure,
+            LastWorkerIdentity = activity.LastWorkerIdentity,
+            LastAttemptCompleteTime = ProtoTime.StampOrNull(activity.LastAttemptCompleteTime),
+            NextAttemptScheduleTime = ProtoTime.StampOrNull(activity.NextAttemptTime),
+            Priority = activity.Scheduled.Priority,
+        };
+        if (activity is { Phase: ActivityPhase.Backoff, NextAttemptTime: { } next, LastAttemptCompleteTime: { } last })
+        {
+            info.CurrentRetryInterval = ProtoTime.Length(next - last);
+        }
+
+        return info;
+    }
+
+    private static PendingChildExecutionInfo Describe(PendingChild child) => new()
+    {
+        WorkflowId = child.Initiated.WorkflowId,
+        RunId = child.Execution?.RunId ?? "",
+        WorkflowTypeName = child.Initiated.WorkflowType.Name,
+        InitiatedId = child.InitiatedEvent.EventId,
+        ParentClosePolicy = child.Initiated.ParentClosePolicy,
+    };
+}

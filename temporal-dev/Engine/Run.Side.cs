@@ -1,0 +1,240 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using SnapshotFlow.TemporalDev.Store;
+using Temporalio.Api.Update.V1;
+
+namespace SnapshotFlow.TemporalDev.Engine;
+
+/// <summary>What a run knows beyond its history, as it is stored. Protocol messages are kept as their bytes.</summary>
+internal sealed record RunSide
+{
+    public required long StateTransitions { get; init; }
+
+    public bool FirstTaskPending { get; init; }
+
+    public string? StickyQueue { get; init; }
+
+    public TimeSpan StickyTimeout { get; init; }
+
+    public required WorkflowTaskState Task { get; init; }
+
+    public IReadOnlyList<ActivitySide> Activities { get; init; } = [];
+
+    public IReadOnlyList<byte[]> Buffered { get; init; } = [];
+
+    public IReadOnlyList<byte[]> AdmittedUpdates { get; init; } = [];
+
+    public IReadOnlyList<Effect> Outbox { get; init; } = [];
+
+    public sealed record ActivitySide
+    {
+        public long ScheduledEventId { get; init; }
+
+        public ActivityPhase Phase { get; init; }
+
+        public int Attempt { get; init; }
+
+        public DateTimeOffset AttemptScheduledTime { get; init; }
+
+        public DateTimeOffset? StartedTime { get; init; }
+
+        public string StartedIdentity { get; init; } = "";
+
+        public string StartRequestId { get; init; } = "";
+
+        public DateTimeOffset? LastHeartbeatTime { get; init; }
+
+        public byte[]? HeartbeatDetails { get; init; }
+
+        public byte[]? LastFailure { get; init; }
+
+        public DateTimeOffset? LastAttemptCompleteTime { get; init; }
+
+        public DateTimeOffset? NextAttemptTime { get; init; }
+
+        public string LastWorkerIdentity { get; init; } = "";
+    }
+}
+
+[JsonSerializable(typeof(RunSide))]
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault)]
+internal sealed partial class RunSideJson : JsonSerializerContext;
+
+/// <summary>Writing a run down, and building it again from what was written.</summary>
+internal sealed partial class Run
+{
+    public byte[] WriteSide() => JsonSerializer.SerializeToUtf8Bytes(Side(), RunSideJson.Default.RunSide);
+
+    public RunSide Side() => new()
+    {
+        StateTransitions = StateTransitions,
+        FirstTaskPending = firstTaskPending,
+        StickyQueue = stickyQueue,
+        StickyTimeout = stickyTimeout,
+        Task = task,
+        Activities = [.. activities.Values.Select(a => new RunSide.ActivitySide
+        {
+            ScheduledEventId = a.ScheduledEventId,
+            Phase = a.Phase,
+            Attempt = a.Attempt,
+            AttemptScheduledTime = a.AttemptScheduledTime,
+            StartedTime = a.StartedTime,
+            StartedIdentity = a.StartedIdentity,
+            StartRequestId = a.StartRequestId,
+            LastHeartbeatTime = a.LastHeartbeatTime,
+            HeartbeatDetails = a.HeartbeatDetails?.ToByteArray(),
+            LastFailure = a.LastFailure?.ToByteArray(),
+            LastAttemptCompleteTime = a.LastAttemptCompleteTime,
+            NextAttemptTime = a.NextAttemptTime,
+            LastWorkerIdentity = a.LastWorkerIdentity,
+        })],
+        Buffered = [.. buffered.Select(b => b.ToByteArray())],
+        AdmittedUpdates = [.. updates.Values.Where(u => u.Stage == UpdateWorkflowExecutionLifecycleStage.Admitted).Select(u => u.Request!.ToByteArray())],
+        Outbox = outbox,
+    };
+
+    /// <summary>A run of which only the header is needed so far.</summary>
+    public static Run FromHeader(EngineHost engine, WorkflowChain chain, string runId, RunHeader header)
+    {
+        var run = new Run(engine, chain, runId)
+        {
+            IsLoaded = false,
+            StartRequestId = header.StartRequestId,
+            headerInfo = header.Info,
+            Status = header.Info.Status,
+            FirstRunId = header.Info.FirstRunId,
+            StartTime = header.Info.StartTime.ToDateTimeOffset(),
+            CloseTime = header.Info.CloseTime?.ToDateTimeOffset(),
+        };
+        return run;
+    }
+
+    /// <summary>Builds the state from the run's own events and the side record.</summary>
+    public void Restore(IReadOnlyList<HistoryEvent> events, byte[] side, string startRequestId)
+    {
+        StartRequestId = startRequestId;
+        Status = WorkflowExecutionStatus.Running;
+        CloseTime = null;
+        IsLoaded = true;
+        foreach (var e in events)
+        {
+            history.Add(e);
+            Apply(e);
+        }
+
+        sealedEvents = history.Count;
+        visibilityChanged = false;
+        openChildren.Clear();
+        ReadSide(JsonSerializer.Deserialize(side, RunSideJson.Default.RunSide) ?? throw new InvalidDataException($"run {RunId} has an empty side record"));
+    }
+
+    private void ReadSide(RunSide side)
+    {
+        StateTransitions = side.StateTransitions;
+        firstTaskPending = side.FirstTaskPending;
+        stickyQueue = side.StickyQueue;
+        stickyTimeout = side.StickyTimeout;
+        task.CopyFrom(side.Task);
+        foreach (var stored in side.Activities)
+        {
+            if (activities.TryGetValue(stored.ScheduledEventId, out var activity))
+            {
+                activity.Phase = stored.Phase;
+                activity.Attempt = stored.Attempt;
+                activity.AttemptScheduledTime = stored.AttemptScheduledTime;
+                activity.StartedTime = stored.StartedTime;
+                activity.StartedIdentity = stored.StartedIdentity;
+                activity.StartRequestId = stored.StartRequestId;
+                activity.LastHeartbeatTime = stored.LastHeartbeatTime;
+                activity.HeartbeatDetails = stored.HeartbeatDetails is null ? null : Payloads.Parser.ParseFrom(stored.HeartbeatDetails);
+                activity.LastFailure = stored.LastFailure is null ? null : Failure.Parser.ParseFrom(stored.LastFailure);
+                activity.LastAttemptCompleteTime = stored.LastAttemptCompleteTime;
+                activity.NextAttemptTime = stored.NextAttemptTime;
+                activity.LastWorkerIdentity = stored.LastWorkerIdentity;
+            }
+        }
+
+        foreach (var bytes in side.Buffered)
+        {
+            var occurrence = HistoryEvent.Parser.ParseFrom(bytes);
+            buffered.Add(occurrence);
+            MarkBuffered(occurrence);
+        }
+
+        foreach (var bytes in side.AdmittedUpdates)
+        {
+            var request = Request.Parser.ParseFrom(bytes);
+            updates.Add(request.Meta.UpdateId, new UpdateState(request.Meta.UpdateId, request) { IsSent = task.Phase == WorkflowTaskPhase.Started });
+        }
+
+        outbox.Clear();
+        outbox.AddRange(side.Outbox);
+    }
+
+    /// <summary>After a start of the server: deadlines are armed again, what was in a queue is offered, what is owed is delivered.</summary>
+    public void Resume(UnitOfWork work)
+    {
+        deadlines.Clear();
+        if (IsOpen)
+        {
+            Arm(new Deadline(DeadlineKind.FirstTask));
+            Arm(new Deadline(DeadlineKind.Run));
+            ResumeTask(work);
+            foreach (var (timerId, timer) in timers)
+            {
+                Arm(new Deadline(DeadlineKind.Timer, timer.StartedEventId, 0, timerId));
+            }
+
+            foreach (var activity in activities.Values)
+            {
+                ResumeActivity(work, activity);
+            }
+        }
+
+        foreach (var effect in outbox)
+        {
+            work.AfterCommit(() => Engine.Dispatch(this, effect));
+        }
+
+        work.Rung(this);
+    }
+
+    private void ResumeTask(UnitOfWork work)
+    {
+        if (stickyQueue is not null)
+        {
+            Engine.Matching.Queue(WorkflowQueue(stickyQueue)).MarkPolled();
+        }
+
+        switch (task.Phase)
+        {
+            case WorkflowTaskPhase.Scheduled when task.BackoffUntil is not null:
+                Arm(new Deadline(DeadlineKind.WorkflowTaskBackoff, task.ScheduledEventId, task.Attempt));
+                break;
+            case WorkflowTaskPhase.Scheduled:
+                OfferWorkflowTask(work);
+                break;
+            case WorkflowTaskPhase.Started:
+                Arm(new Deadline(DeadlineKind.WorkflowTaskStartToClose, task.ScheduledEventId, task.Attempt));
+                break;
+        }
+    }
+
+    private void ResumeActivity(UnitOfWork work, PendingActivity activity)
+    {
+        Arm(new Deadline(DeadlineKind.ActivityScheduleToClose, activity.ScheduledEventId));
+        switch (activity.Phase)
+        {
+            case ActivityPhase.Scheduled:
+                OfferActivity(work, activity);
+                break;
+            case ActivityPhase.Started:
+                Arm(new Deadline(DeadlineKind.ActivityStartToClose, activity.ScheduledEventId, activity.Attempt));
+                Arm(new Deadline(DeadlineKind.ActivityHeartbeat, activity.ScheduledEventId, activity.Attempt));
+                break;
+            case ActivityPhase.Backoff:
+                Arm(new Deadline(DeadlineKind.ActivityRetry, activity.ScheduledEventId, activity.Attempt));
+                break;
+        }
+    }
+}

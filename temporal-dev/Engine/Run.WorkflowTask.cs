@@ -1,0 +1,437 @@
+using SnapshotFlow.TemporalDev.Matching;
+using SnapshotFlow.TemporalDev.Time;
+using Temporalio.Api.TaskQueue.V1;
+
+namespace SnapshotFlow.TemporalDev.Engine;
+
+internal enum WorkflowTaskPhase
+{
+    None,
+    Scheduled,
+    Started,
+}
+
+/// <summary>The one workflow task that a run may have.</summary>
+internal sealed class WorkflowTaskState
+{
+    public WorkflowTaskPhase Phase { get; set; }
+
+    public long ScheduledEventId { get; set; }
+
+    public long StartedEventId { get; set; }
+
+    /// <summary>1 for an ordinary task. From 2 on the task is transient: its events are written only when it completes.</summary>
+    public int Attempt { get; set; } = 1;
+
+    public DateTimeOffset ScheduledTime { get; set; }
+
+    /// <summary>When the first attempt was scheduled.</summary>
+    public DateTimeOffset OriginalScheduledTime { get; set; }
+
+    public DateTimeOffset StartedTime { get; set; }
+
+    /// <summary>The sticky queue to which the task was offered; null for the normal queue.</summary>
+    public string? StickyQueue { get; set; }
+
+    /// <summary>A broken workflow's next attempt waits until then.</summary>
+    public DateTimeOffset? BackoffUntil { get; set; }
+
+    public string RequestId { get; set; } = "";
+
+    public string Identity { get; set; } = "";
+
+    [System.Text.Json.Serialization.JsonIgnore]
+    public bool IsTransient => Attempt > 1;
+
+    public void CopyFrom(WorkflowTaskState other)
+    {
+        Phase = other.Phase;
+        ScheduledEventId = other.ScheduledEventId;
+        StartedEventId = other.StartedEventId;
+        Attempt = other.Attempt;
+        ScheduledTime = other.ScheduledTime;
+        OriginalScheduledTime = other.OriginalScheduledTime;
+        StartedTime = other.StartedTime;
+        StickyQueue = other.StickyQueue;
+        BackoffUntil = other.BackoffUntil;
+        RequestId = other.RequestId;
+        Identity = other.Identity;
+    }
+}
+
+/// <summary>Life of workflow tasks: scheduled, started, and how they fail or time out. Completion is in <c>Run.Completion.cs</c>.</summary>
+internal sealed partial class Run
+{
+    /// <summary>Source: Temporal, default workflow task timeout.</summary>
+    public static readonly TimeSpan DefaultWorkflowTaskTimeout = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan LongestTaskBackoff = TimeSpan.FromSeconds(10);
+
+    private readonly WorkflowTaskState task = new();
+    private bool firstTaskPending;
+    private string? stickyQueue;
+    private TimeSpan stickyTimeout;
+
+    /// <summary>The started event of the last completed workflow task; 0 before the first.</summary>
+    public long PreviousStartedEventId { get; private set; }
+
+    private DateTimeOffset FirstTaskTime => ProtoTime.Later(StartTime, ProtoTime.Span(Started.FirstWorkflowTaskBackoff));
+
+    private TimeSpan WorkflowTaskTimeout => ProtoTime.Span(Started.WorkflowTaskTimeout);
+
+    private string NormalQueue => Started.TaskQueue.Name;
+
+    /// <summary>Schedules a workflow task unless there is one, or the run is closed or still waits for its first.</summary>
+    private void EnsureWorkflowTask(UnitOfWork work)
+    {
+        if (IsOpen && task.Phase == WorkflowTaskPhase.None && !IsDelayed)
+        {
+            ScheduleWorkflowTask(work, 1);
+        }
+    }
+
+    private bool IsDelayed => firstTaskPending && ProtoTime.IsSet(Started.FirstWorkflowTaskBackoff);
+
+    /// <summary>The delay before the first workflow task is over, or has been cut short.</summary>
+    private void EndFirstTaskBackoff(UnitOfWork work)
+    {
+        firstTaskPending = false;
+        EnsureWorkflowTask(work);
+    }
+
+    private void ScheduleWorkflowTask(UnitOfWork work, int attempt)
+    {
+        firstTaskPending = false;
+        if (attempt == 1)
+        {
+            task.BackoffUntil = null;
+            var sticky = stickyQueue is not null && Engine.Matching.IsStickyAlive(WorkflowQueue(stickyQueue)) ? stickyQueue : null;
+            Append(work, new HistoryEvent
+            {
+                WorkflowTaskScheduledEventAttributes = new WorkflowTaskScheduledEventAttributes
+                {
+                    TaskQueue = sticky is null
+                        ? new TaskQueueName { Name = NormalQueue, Kind = TaskQueueKind.Normal }
+                        : new TaskQueueName { Name = sticky, Kind = TaskQueueKind.Sticky, NormalName = NormalQueue },
+                    StartToCloseTimeout = Started.WorkflowTaskTimeout,
+                    Attempt = 1,
+                },
+            });
+        }
+        else
+        {
+            task.Phase = WorkflowTaskPhase.Scheduled;
+            task.ScheduledEventId = NextEventId;
+            task.StartedEventId = 0;
+            task.Attempt = attempt;
+            task.ScheduledTime = work.Now;
+            task.StickyQueue = null;
+            task.BackoffUntil = attempt >= 3 ? work.Now + TaskBackoff(attempt) : null;
+            work.Touch(this);
+        }
+
+        if (task.BackoffUntil is null)
+        {
+            OfferWorkflowTask(work);
+        }
+        else
+        {
+            Arm(new Deadline(DeadlineKind.WorkflowTaskBackoff, task.ScheduledEventId, attempt));
+        }
+    }
+
+    private static TimeSpan TaskBackoff(int attempt)
+    {
+        var span = TimeSpan.FromMilliseconds(100 * Math.Pow(2, Math.Min(attempt, 20) - 2));
+        return span < LongestTaskBackoff ? span : LongestTaskBackoff;
+    }
+
+    private void OfferWorkflowTask(UnitOfWork work)
+    {
+        work.Offer(new TaskOffer(this, TaskKind.Workflow, WorkflowQueue(task.StickyQueue ?? NormalQueue), task.ScheduledEventId, task.Attempt, PriorityKey));
+        if (task.StickyQueue is not null)
+        {
+            Arm(new Deadline(DeadlineKind.WorkflowTaskScheduleToStart, task.ScheduledEventId, task.Attempt));
+        }
+    }
+
+    private int PriorityKey => Started.Priority?.PriorityKey ?? 0;
+
+    private QueueKey WorkflowQueue(string name) => new(Chain.Namespace, name, TaskQueueType.Workflow);
+
+    private DateTimeOffset? WorkflowTaskDueTime(Deadline deadline)
+    {
+        if (task.ScheduledEventId != deadline.EventId || task.Attempt != deadline.Attempt)
+        {
+            return null;
+        }
+
+        return (deadline.Kind, task.Phase) switch
+        {
+            (DeadlineKind.WorkflowTaskBackoff, WorkflowTaskPhase.Scheduled) => task.BackoffUntil,
+            (DeadlineKind.WorkflowTaskScheduleToStart, WorkflowTaskPhase.Scheduled) when task.StickyQueue is not null => task.ScheduledTime + stickyTimeout,
+            (DeadlineKind.WorkflowTaskStartToClose, WorkflowTaskPhase.Started) => ProtoTime.Later(task.StartedTime, WorkflowTaskTimeout),
+            _ => null,
+        };
+    }
+
+    /// <summary>Hands the task out. Null when the offer is out of date.</summary>
+    public PollWorkflowTaskQueueResponse? StartWorkflowTask(UnitOfWork work, TaskOffer offer, string identity, string requestId)
+    {
+        if (!IsOpen || task.Phase != WorkflowTaskPhase.Scheduled || task.ScheduledEventId != offer.EventId || task.Attempt != offer.Attempt)
+        {
+            return null;
+        }
+
+        if (task.IsTransient && NextEventId != task.ScheduledEventId)
+        {
+            // Events have come since the failure, so this is not a repetition any more and is written down like any first attempt.
+            task.Phase = WorkflowTaskPhase.None;
+            Append(work, new HistoryEvent
+            {
+                WorkflowTaskScheduledEventAttributes = new WorkflowTaskScheduledEventAttributes
+                {
+                    TaskQueue = new TaskQueueName { Name = NormalQueue, Kind = TaskQueueKind.Normal },
+                    StartToCloseTimeout = Started.WorkflowTaskTimeout,
+                    Attempt = 1,
+                },
+            });
+        }
+
+        if (task.IsTransient)
+        {
+            task.Phase = WorkflowTaskPhase.Started;
+            task.StartedEventId = task.ScheduledEventId + 1;
+            task.StartedTime = work.Now;
+            task.Identity = identity;
+            task.RequestId = requestId;
+            work.Touch(this);
+        }
+        else
+        {
+            Append(work, new HistoryEvent { WorkflowTaskStartedEventAttributes = StartedTaskAttributes(identity, requestId) });
+        }
+
+        Arm(new Deadline(DeadlineKind.WorkflowTaskStartToClose, task.ScheduledEventId, task.Attempt));
+        return DescribeStartedTask(work, offer.Queue.Name == task.StickyQueue);
+    }
+
+    private WorkflowTaskStartedEventAttributes StartedTaskAttributes(string identity, string requestId)
+    {
+        var attributes = new WorkflowTaskStartedEventAttributes
+        {
+            ScheduledEventId = task.ScheduledEventId,
+            Identity = identity,
+            RequestId = requestId,
+            HistorySizeBytes = HistorySize,
+            SuggestContinueAsNew = history.Count >= Engine.Options.SuggestContinueAsNewAt,
+        };
+        if (attributes.SuggestContinueAsNew)
+        {
+            attributes.SuggestContinueAsNewReasons.Add(SuggestContinueAsNewReason.TooManyHistoryEvents);
+        }
+
+        return attributes;
+    }
+
+    private PollWorkflowTaskQueueResponse DescribeStartedTask(UnitOfWork work, bool sticky)
+    {
+        var response = new PollWorkflowTaskQueueResponse
+        {
+            TaskToken = new TaskToken(TaskKind.Workflow, Key, task.ScheduledEventId, task.Attempt).Encode(),
+            WorkflowExecution = ExecutionOf(this),
+            WorkflowType = Started.WorkflowType,
+            PreviousStartedEventId = PreviousStartedEventId,
+            StartedEventId = task.StartedEventId,
+            Attempt = task.Attempt,
+            WorkflowExecutionTaskQueue = new TaskQueueName { Name = NormalQueue, Kind = TaskQueueKind.Normal },
+            ScheduledTime = ProtoTime.Stamp(task.ScheduledTime),
+            StartedTime = ProtoTime.Stamp(task.StartedTime),
+            History = new History(),
+        };
+        var first = sticky ? (int)PreviousStartedEventId : 0;
+        var page = new HistoryPage(first, HistoryPage.TaskPageSize);
+        response.NextPageToken = page.Fill(this, response.History, withTransientTask: task.IsTransient);
+        AttachQueries(response);
+        SendUpdates(response);
+        return response;
+    }
+
+    /// <summary>The scheduled and started event of a transient task, with the ids they will have if it completes.</summary>
+    public IEnumerable<HistoryEvent> TransientTaskEvents()
+    {
+        if (!task.IsTransient || task.Phase != WorkflowTaskPhase.Started || task.ScheduledEventId != NextEventId)
+        {
+            yield break;
+        }
+
+        var scheduled = new HistoryEvent { EventTime = ProtoTime.Stamp(task.ScheduledTime), WorkflowTaskScheduledEventAttributes = TransientScheduledAttributes() };
+        var started = new HistoryEvent
+        {
+            EventTime = ProtoTime.Stamp(task.StartedTime),
+            WorkflowTaskStartedEventAttributes = StartedTaskAttributes(task.Identity, task.RequestId),
+        };
+        scheduled.EventId = task.ScheduledEventId;
+        started.EventId = task.StartedEventId;
+        scheduled.EventType = EventType.WorkflowTaskScheduled;
+        started.EventType = EventType.WorkflowTaskStarted;
+        yield return scheduled;
+        yield return started;
+    }
+
+    private WorkflowTaskScheduledEventAttributes TransientScheduledAttributes() => new()
+    {
+        TaskQueue = new TaskQueueName { Name = NormalQueue, Kind = TaskQueueKind.Normal },
+        StartToCloseTimeout = Started.WorkflowTaskTimeout,
+        Attempt = task.Attempt,
+    };
+
+    /// <summary>A worker, or the server itself, says that the task cannot be completed.</summary>
+    public void FailWorkflowTask(UnitOfWork work, WorkflowTaskFailedCause cause, Failure? failure, string identity)
+    {
+        var scheduled = task.ScheduledEventId;
+        EndAttempt(work, new HistoryEvent
+        {
+            WorkflowTaskFailedEventAttributes = new WorkflowTaskFailedEventAttributes
+            {
+                ScheduledEventId = scheduled,
+                StartedEventId = task.StartedEventId,
+                Cause = cause,
+                Failure = failure,
+                Identity = identity,
+            },
+        });
+    }
+
+    public void FailWorkflowTask(UnitOfWork work, TaskToken token, RespondWorkflowTaskFailedRequest request)
+    {
+        RequireStartedTask(token);
+        FailWorkflowTask(work, request.Cause, request.Failure, request.Identity);
+    }
+
+    private void TimeOutWorkflowTask(UnitOfWork work) => EndAttempt(work, new HistoryEvent
+    {
+        WorkflowTaskTimedOutEventAttributes = new WorkflowTaskTimedOutEventAttributes
+        {
+            ScheduledEventId = task.ScheduledEventId,
+            StartedEventId = task.StartedEventId,
+            TimeoutType = TimeoutType.StartToClose,
+        },
+    });
+
+    /// <summary>The poller died while its task was being started: nobody has seen it, so it counts as timed out at once.</summary>
+    public void TakeBackWorkflowTask(UnitOfWork work, PollWorkflowTaskQueueResponse unseen)
+    {
+        if (IsOpen && task.Phase == WorkflowTaskPhase.Started && task.StartedEventId == unseen.StartedEventId && task.Attempt == unseen.Attempt)
+        {
+            TimeOutWorkflowTask(work);
+        }
+    }
+
+    /// <summary>Nobody took the task from the sticky queue: the worker that has the run in its cache is gone or busy.</summary>
+    private void TimeOutStickyTask(UnitOfWork work)
+    {
+        Append(work, new HistoryEvent
+        {
+            WorkflowTaskTimedOutEventAttributes = new WorkflowTaskTimedOutEventAttributes
+            {
+                ScheduledEventId = task.ScheduledEventId,
+                TimeoutType = TimeoutType.ScheduleToStart,
+            },
+        });
+        stickyQueue = null;
+        ScheduleWorkflowTask(work, 1);
+    }
+
+    /// <summary>The sticky queue is given up. A task waiting there is offered to the normal queue at once.</summary>
+    public void LeaveStickyQueue(UnitOfWork work)
+    {
+        if (stickyQueue is null && task.StickyQueue is null)
+        {
+            return;
+        }
+
+        stickyQueue = null;
+        work.Touch(this);
+        if (task.Phase == WorkflowTaskPhase.Scheduled && task.StickyQueue is not null)
+        {
+            TimeOutStickyTask(work);
+        }
+    }
+
+    public string? StickyQueue => stickyQueue;
+
+    /// <summary>Only a first attempt is written to the history. Then whatever was buffered follows, and the next attempt.</summary>
+    private void EndAttempt(UnitOfWork work, HistoryEvent e)
+    {
+        var attempt = task.Attempt;
+        if (attempt == 1)
+        {
+            Append(work, e);
+        }
+        else
+        {
+            task.Phase = WorkflowTaskPhase.None;
+            work.Touch(this);
+        }
+
+        stickyQueue = null;
+        TakeBackQueries();
+        TakeBackUpdates();
+        var flushed = FlushBuffered(work);
+        if (IsOpen)
+        {
+            ScheduleWorkflowTask(work, flushed ? 1 : attempt + 1);
+        }
+    }
+
+    private void RequireStartedTask(TaskToken token)
+    {
+        if (!IsOpen)
+        {
+            throw Fault.AlreadyCompleted();
+        }
+
+        if (task.Phase != WorkflowTaskPhase.Started || task.ScheduledEventId != token.EventId || task.Attempt != token.Attempt)
+        {
+            throw Fault.NotFound("Workflow task not found.");
+        }
+    }
+
+    private void ApplyWorkflowTask(HistoryEvent e)
+    {
+        switch (e.AttributesCase)
+        {
+            case HistoryEvent.AttributesOneofCase.WorkflowTaskScheduledEventAttributes:
+                var scheduled = e.WorkflowTaskScheduledEventAttributes;
+                firstTaskPending = false;
+                task.Phase = WorkflowTaskPhase.Scheduled;
+                task.ScheduledEventId = e.EventId;
+                task.StartedEventId = 0;
+                task.Attempt = scheduled.Attempt;
+                task.ScheduledTime = ProtoTime.Instant(e.EventTime);
+                if (scheduled.Attempt == 1)
+                {
+                    task.OriginalScheduledTime = task.ScheduledTime;
+                }
+
+                task.StickyQueue = scheduled.TaskQueue.Kind == TaskQueueKind.Sticky ? scheduled.TaskQueue.Name : null;
+                break;
+            case HistoryEvent.AttributesOneofCase.WorkflowTaskStartedEventAttributes:
+                task.Phase = WorkflowTaskPhase.Started;
+                task.StartedEventId = e.EventId;
+                task.StartedTime = ProtoTime.Instant(e.EventTime);
+                task.Identity = e.WorkflowTaskStartedEventAttributes.Identity;
+                task.RequestId = e.WorkflowTaskStartedEventAttributes.RequestId;
+                break;
+            case HistoryEvent.AttributesOneofCase.WorkflowTaskCompletedEventAttributes:
+                PreviousStartedEventId = e.WorkflowTaskCompletedEventAttributes.StartedEventId;
+                task.Phase = WorkflowTaskPhase.None;
+                task.Attempt = 1;
+                break;
+            default:
+                task.Phase = WorkflowTaskPhase.None;
+                break;
+        }
+    }
+}

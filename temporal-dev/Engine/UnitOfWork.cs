@@ -1,0 +1,105 @@
+using SnapshotFlow.TemporalDev.Matching;
+using SnapshotFlow.TemporalDev.Store;
+using SnapshotFlow.TemporalDev.Time;
+
+namespace SnapshotFlow.TemporalDev.Engine;
+
+/// <summary>
+/// Everything that one request or one alarm changes. It is collected under the chain's lock, sealed once (alarms and clock holds,
+/// one transition to the store), and published after the transition is durable: only then are tasks offered, waiters answered
+/// and other runs touched.
+/// </summary>
+internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTimeOffset now)
+{
+    private readonly List<Run> touched = [];
+    private readonly List<RunKey> deleted = [];
+    private readonly List<Action> published = [];
+    private Run? rung;
+
+    public EngineHost Engine { get; } = engine;
+
+    public WorkflowChain Chain { get; } = chain;
+
+    /// <summary>The virtual time at which all of this happens.</summary>
+    public DateTimeOffset Now { get; } = now;
+
+    /// <summary>An error that the caller gets although the work stands, for example after a workflow task was failed.</summary>
+    public Fault? Refusal { get; private set; }
+
+    public void Refuse(Fault fault) => Refusal = fault;
+
+    public void Touch(Run run)
+    {
+        if (!touched.Contains(run))
+        {
+            touched.Add(run);
+        }
+    }
+
+    /// <summary>The run's alarm has rung: it is set again, also when the run did not change.</summary>
+    public void Rung(Run run) => rung = run;
+
+    public void Delete(Run run)
+    {
+        touched.Remove(run);
+        deleted.Add(run.Key);
+        AfterCommit(() => Engine.Visibility.Remove(run.Key.Namespace, run.RunId));
+    }
+
+    public void Offer(TaskOffer offer) => published.Add(() => Engine.Matching.Offer(offer));
+
+    public void AfterCommit(Action action) => published.Add(action);
+
+    /// <summary>Called once, under the chain's lock. The returned task completes when the work is durable.</summary>
+    public Task Seal()
+    {
+        if (rung is not null && !touched.Contains(rung))
+        {
+            Engine.Clock.Update(rung.Alarm, rung.NextDue(), rung.Holds);
+        }
+
+        if (touched.Count == 0 && deleted.Count == 0)
+        {
+            return Chain.LastCommit;
+        }
+
+        var alarms = new (VirtualClock.Alarm, DateTimeOffset?, int)[touched.Count];
+        for (var i = 0; i < touched.Count; i++)
+        {
+            var run = touched[i];
+            run.CountTransition();
+            alarms[i] = (run.Alarm, run.NextDue(), run.Holds);
+        }
+
+        Engine.Clock.Update(alarms);
+        foreach (var run in touched)
+        {
+            if (run.TakeWaiters() is { } waiters)
+            {
+                AfterCommit(() => waiters.TrySetResult());
+            }
+
+            if (run.TakeVisibilityChange())
+            {
+                var info = run.Info();
+                AfterCommit(() => Engine.Visibility.Put(Chain.Namespace, info));
+            }
+        }
+
+        if (Engine.Commits.IsDurable)
+        {
+            Chain.LastCommit = Engine.Commits.Enqueue(new Transition([.. touched.Select(r => r.TakeChange())], deleted, []));
+        }
+
+        return Chain.LastCommit;
+    }
+
+    /// <summary>Called once, after the work is durable and outside every lock.</summary>
+    public void Publish()
+    {
+        foreach (var action in published)
+        {
+            action();
+        }
+    }
+}

@@ -1,0 +1,12 @@
+global using Google.Protobuf;
+global using Google.Protobuf.WellKnownTypes;
+global using Grpc.Core;
+global using Temporalio.Api.Common.V1;
+global using Temporalio.Api.Enums.V1;
+global using Temporalio.Api.Failure.V1;
+global using Temporalio.Api.History.V1;
+global using Temporalio.Api.WorkflowService.V1;
+global using Duration = Google.Protobuf.WellKnownTypes.Duration;
+global using Enum = System.Enum;
+global using Payload = Temporalio.Api.Common.V1.Payload;
+global using TaskQueueName = Temporalio.Api.TaskQueue.V1.TaskQueue;

@@ -1,0 +1,105 @@
+using SnapshotFlow.TemporalDev.Engine;
+using SnapshotFlow.TemporalDev.Matching;
+
+namespace SnapshotFlow.TemporalDev.Rpc;
+
+/// <summary>Activity tasks: with the token of an attempt, or by id when somebody else finishes the activity.</summary>
+internal sealed partial class WorkflowService
+{
+    public async Task<PollActivityTaskQueueResponse> PollActivityTaskQueue(PollActivityTaskQueueRequest request, ServerCallContext context)
+    {
+        var key = RequireQueue(request.Namespace, request.TaskQueue, TaskQueueType.Activity);
+        var poller = new Poller(request.Identity, request.WorkerInstanceKey, request.TaskQueueMetadata?.MaxTasksPerSecond);
+        return await PollAsync(key, poller, context, async offer =>
+        {
+            var response = await engine.TransitAsync(offer.Run.Chain, work => offer.Run.StartActivity(work, offer, request.Identity));
+            if (response is not null && context.CancellationToken.IsCancellationRequested)
+            {
+                await engine.TransitAsync(offer.Run.Chain, work => offer.Run.TakeBackActivity(work, offer));
+                return null;
+            }
+
+            return response;
+        }) ?? new PollActivityTaskQueueResponse();
+    }
+
+    public async Task<RespondActivityTaskCompletedResponse> RespondActivityTaskCompleted(RespondActivityTaskCompletedRequest request, ServerCallContext context)
+    {
+        await OnActivityAsync(request.TaskToken, (work, run, activity) =>
+            run.CompleteActivity(work, activity, request.Result, request.Identity, request.WorkerVersion));
+        return new RespondActivityTaskCompletedResponse();
+    }
+
+    public async Task<RespondActivityTaskCompletedByIdResponse> RespondActivityTaskCompletedById(
+        RespondActivityTaskCompletedByIdRequest request, ServerCallContext context)
+    {
+        await OnActivityAsync(request.Namespace, request.WorkflowId, request.RunId, request.ActivityId, (work, run, activity) =>
+            run.CompleteActivity(work, activity, request.Result, request.Identity, null));
+        return new RespondActivityTaskCompletedByIdResponse();
+    }
+
+    public async Task<RespondActivityTaskFailedResponse> RespondActivityTaskFailed(RespondActivityTaskFailedRequest request, ServerCallContext context)
+    {
+        await OnActivityAsync(request.TaskToken, (work, run, activity) =>
+            run.FailActivity(work, activity, request.Failure, request.Identity, request.LastHeartbeatDetails));
+        return new RespondActivityTaskFailedResponse();
+    }
+
+    public async Task<RespondActivityTaskFailedByIdResponse> RespondActivityTaskFailedById(RespondActivityTaskFailedByIdRequest request, ServerCallContext context)
+    {
+        await OnActivityAsync(request.Namespace, request.WorkflowId, request.RunId, request.ActivityId, (work, run, activity) =>
+            run.FailActivity(work, activity, request.Failure, request.Identity, request.LastHeartbeatDetails));
+        return new RespondActivityTaskFailedByIdResponse();
+    }
+
+    public async Task<RespondActivityTaskCanceledResponse> RespondActivityTaskCanceled(RespondActivityTaskCanceledRequest request, ServerCallContext context)
+    {
+        await OnActivityAsync(request.TaskToken, (work, run, activity) =>
+            run.ReportActivityCanceled(work, activity, request.Details, request.Identity));
+        return new RespondActivityTaskCanceledResponse();
+    }
+
+    public async Task<RespondActivityTaskCanceledByIdResponse> RespondActivityTaskCanceledById(
+        RespondActivityTaskCanceledByIdRequest request, ServerCallContext context)
+    {
+        await OnActivityAsync(request.Namespace, request.WorkflowId, request.RunId, request.ActivityId, (work, run, activity) =>
+            run.ReportActivityCanceled(work, activity, request.Details, request.Identity));
+        return new RespondActivityTaskCanceledByIdResponse();
+    }
+
+    public async Task<RecordActivityTaskHeartbeatResponse> RecordActivityTaskHeartbeat(RecordActivityTaskHeartbeatRequest request, ServerCallContext context)
+    {
+        var cancelRequested = false;
+        await OnActivityAsync(request.TaskToken, (work, run, activity) => cancelRequested = run.Heartbeat(work, activity, request.Details));
+        return new RecordActivityTaskHeartbeatResponse { CancelRequested = cancelRequested };
+    }
+
+    public async Task<RecordActivityTaskHeartbeatByIdResponse> RecordActivityTaskHeartbeatById(
+        RecordActivityTaskHeartbeatByIdRequest request, ServerCallContext context)
+    {
+        var cancelRequested = false;
+        await OnActivityAsync(request.Namespace, request.WorkflowId, request.RunId, request.ActivityId, (work, run, activity) =>
+            cancelRequested = run.Heartbeat(work, activity, request.Details));
+        return new RecordActivityTaskHeartbeatByIdResponse { CancelRequested = cancelRequested };
+    }
+
+    private async Task OnActivityAsync(ByteString taskToken, Action<UnitOfWork, Run, PendingActivity> transition)
+    {
+        var token = TaskToken.Decode(taskToken, TaskKind.Activity);
+        var run = await engine.FindAsync(token);
+        await engine.TransitAsync(run.Chain, work => transition(work, run, run.RequireActivity(token)));
+    }
+
+    private async Task OnActivityAsync(
+        string @namespace, string workflowId, string runId, string activityId, Action<UnitOfWork, Run, PendingActivity> transition)
+    {
+        RequireNamespace(@namespace);
+        if (activityId.Length == 0)
+        {
+            throw Fault.Invalid("ActivityID is not set on request.");
+        }
+
+        var execution = new WorkflowExecution { WorkflowId = workflowId, RunId = runId };
+        await OnRunAsync(@namespace, execution, (work, run) => transition(work, run, run.RequireActivity(activityId)));
+    }
+}

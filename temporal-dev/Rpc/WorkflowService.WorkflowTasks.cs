@@ -1,0 +1,120 @@
+using SnapshotFlow.TemporalDev.Engine;
+using SnapshotFlow.TemporalDev.Matching;
+
+namespace SnapshotFlow.TemporalDev.Rpc;
+
+internal sealed partial class WorkflowService
+{
+    public async Task<PollWorkflowTaskQueueResponse> PollWorkflowTaskQueue(PollWorkflowTaskQueueRequest request, ServerCallContext context)
+    {
+        var key = RequireQueue(request.Namespace, request.TaskQueue, TaskQueueType.Workflow);
+        var poller = new Poller(request.Identity, request.WorkerInstanceKey);
+        return await PollAsync(key, poller, context, async offer =>
+        {
+            if (offer.Kind == TaskKind.Query)
+            {
+                return await engine.ReadAsync(offer.Run, () => offer.Run.StartQuery(offer));
+            }
+
+            var response = await engine.TransitAsync(
+                offer.Run.Chain,
+                work => offer.Run.StartWorkflowTask(work, offer, request.Identity, Guid.NewGuid().ToString()));
+            if (response is not null && context.CancellationToken.IsCancellationRequested)
+            {
+                await engine.TransitAsync(offer.Run.Chain, work => offer.Run.TakeBackWorkflowTask(work, response));
+                return null;
+            }
+
+            if (response is not null && request.TaskQueue.Kind == TaskQueueKind.Sticky)
+            {
+                response.BacklogCountHint = engine.Matching.Queue(key).BacklogCount;
+            }
+
+            return response;
+        }) ?? new PollWorkflowTaskQueueResponse();
+    }
+
+    public async Task<RespondWorkflowTaskCompletedResponse> RespondWorkflowTaskCompleted(RespondWorkflowTaskCompletedRequest request, ServerCallContext context)
+    {
+        var token = TaskToken.Decode(request.TaskToken, TaskKind.Workflow);
+        var run = await engine.FindAsync(token);
+        return await engine.TransitAsync(run.Chain, work => run.CompleteWorkflowTask(work, token, request));
+    }
+
+    public async Task<RespondWorkflowTaskFailedResponse> RespondWorkflowTaskFailed(RespondWorkflowTaskFailedRequest request, ServerCallContext context)
+    {
+        var token = TaskToken.Decode(request.TaskToken, TaskKind.Workflow);
+        var run = await engine.FindAsync(token);
+        await engine.TransitAsync(run.Chain, work => run.FailWorkflowTask(work, token, request));
+        return new RespondWorkflowTaskFailedResponse();
+    }
+
+    public async Task<RespondQueryTaskCompletedResponse> RespondQueryTaskCompleted(RespondQueryTaskCompletedRequest request, ServerCallContext context)
+    {
+        var token = TaskToken.Decode(request.TaskToken, TaskKind.Query);
+        var run = await engine.FindAsync(token);
+        await engine.TransitAsync(run.Chain, _ => run.AnswerQuery(token, request));
+        return new RespondQueryTaskCompletedResponse();
+    }
+
+    public async Task<ResetStickyTaskQueueResponse> ResetStickyTaskQueue(ResetStickyTaskQueueRequest request, ServerCallContext context)
+    {
+        RequireNamespace(request.Namespace);
+        await OnRunAsync(request.Namespace, request.Execution, (work, run) => run.LeaveStickyQueue(work));
+        return new ResetStickyTaskQueueResponse();
+    }
+
+    public async Task<ShutdownWorkerResponse> ShutdownWorker(ShutdownWorkerRequest request, ServerCallContext context)
+    {
+        RequireNamespace(request.Namespace);
+        var sticky = request.StickyTaskQueue.Length > 0 ? new QueueKey(request.Namespace, request.StickyTaskQueue, TaskQueueType.Workflow) : (QueueKey?)null;
+        engine.Matching.ShutDownWorker(request.WorkerInstanceKey, sticky);
+        if (sticky is { } queue)
+        {
+            foreach (var chain in engine.Chains)
+            {
+                if (chain.Current is { IsOpen: true } run && run.StickyQueue == queue.Name)
+                {
+                    await engine.TransitAsync(chain, work =>
+                    {
+                        if (run.StickyQueue == queue.Name)
+                        {
+                            run.LeaveStickyQueue(work);
+                        }
+                    });
+                }
+            }
+        }
+
+        return new ShutdownWorkerResponse();
+    }
+
+    /// <summary>Takes offers from a queue until one of them is still good, or the time is up.</summary>
+    private async Task<T?> PollAsync<T>(QueueKey key, Poller poller, ServerCallContext context, Func<TaskOffer, Task<T?>> start)
+        where T : class
+    {
+        var end = engine.RealTime.GetUtcNow() + LongPoll(context, LongestPoll);
+        while (!context.CancellationToken.IsCancellationRequested)
+        {
+            var left = end - engine.RealTime.GetUtcNow();
+            var offer = await engine.Matching.PollAsync(key, poller, left > TimeSpan.Zero ? left : TimeSpan.Zero, context.CancellationToken);
+            if (offer is null)
+            {
+                return null;
+            }
+
+            if (await start(offer) is { } response)
+            {
+                return response;
+            }
+        }
+
+        return null;
+    }
+
+    private QueueKey RequireQueue(string @namespace, TaskQueueName? queue, TaskQueueType type)
+    {
+        RequireNamespace(@namespace);
+        return string.IsNullOrEmpty(queue?.Name) ? throw Fault.Invalid("TaskQueue is not set on request.") : new QueueKey(@namespace, queue.Name, type);
+    }
+}

@@ -1,0 +1,113 @@
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.DependencyInjection;
+using SnapshotFlow.Api;
+using SnapshotFlow.Model;
+using SnapshotFlow.Store;
+using SnapshotFlow.Tests.Store;
+
+namespace SnapshotFlow.Tests.Api;
+
+/// <summary>The api in this process, on a free loopback port, with a database and a token file of its own.</summary>
+public sealed class ApiUnderTest : IAsyncDisposable
+{
+    private readonly string directory = Directory.CreateTempSubdirectory("snapshotflow-api-").FullName;
+    private readonly HttpClient client = new(new SocketsHttpHandler { AllowAutoRedirect = false });
+    private WebApplication? app;
+
+    private ApiUnderTest()
+    {
+    }
+
+    public TestTokens Tokens { get; } = new();
+
+    public string TokenFile => Path.Combine(directory, "tokens.json");
+
+    public Uri Url { get; private set; } = null!;
+
+    public T Service<T>() where T : notnull => app!.Services.GetRequiredService<T>();
+
+    /// <param name="database">Connection string.</param>
+    /// <param name="temporal">host:port; null for a port where nobody listens.</param>
+    /// <param name="settings">More configuration, as on the command line.</param>
+    public static async Task<ApiUnderTest> StartAsync(string database, string? temporal = null, params string[] settings)
+    {
+        var api = new ApiUnderTest();
+        await File.WriteAllTextAsync(api.TokenFile, api.Tokens.Json);
+        api.app = Program.Build(
+        [
+            "--urls=http://127.0.0.1:0", $"--Store:ConnectionString={database}", $"--Identity:TokenFile={api.TokenFile}",
+            $"--TEMPORAL_ADDRESS={temporal ?? "127.0.0.1:1"}", "--Logging:LogLevel:Default=Error", .. settings,
+        ]);
+        await api.app.StartAsync();
+        api.Url = new(api.app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
+        api.client.BaseAddress = api.Url;
+        return api;
+    }
+
+    public Task<Answer> GetAsync(string path, string? token, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Get, path, token, null, headers);
+
+    public Task<Answer> PostAsync(string path, string? token, object body, params (string Name, string Value)[] headers) =>
+        PostTextAsync(path, token, JsonSerializer.Serialize(body), "application/json", headers);
+
+    public Task<Answer> PostTextAsync(string path, string? token, string body, string contentType, params (string Name, string Value)[] headers) =>
+        SendAsync(HttpMethod.Post, path, token, new ByteArrayContent(Encoding.UTF8.GetBytes(body)) { Headers = { ContentType = MediaTypeHeaderValue.Parse(contentType) } }, headers);
+
+    public Task<Answer> CreateImageAsync(object server, string? token, object createImage, params (string Name, string Value)[] headers) =>
+        PostAsync($"/compute/v2.1/servers/{server}/action", token, new Dictionary<string, object> { ["createImage"] = createImage }, headers);
+
+    public async Task<Answer> SendAsync(HttpMethod method, string path, string? token, HttpContent? content, params (string Name, string Value)[] headers)
+    {
+        using var request = new HttpRequestMessage(method, path) { Content = content };
+        if (token is not null)
+        {
+            request.Headers.Add("X-Auth-Token", token);
+        }
+
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        var response = await client.SendAsync(request, TestContext.Current.CancellationToken);
+        return new(response.StatusCode, response, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    /// <summary>A server of the tests' project, or of another, with so many volumes.</summary>
+    public async Task<Server> RegisterServerAsync(Func<Server, Server>? change = null, string? project = null, int volumes = 1)
+    {
+        var server = Given.Server(project ?? Tokens.Project);
+        server = change?.Invoke(server) ?? server;
+        var disks = Enumerable.Range(0, volumes).Select(i => Given.Volume(server.ProjectId, bootable: i == 0)).ToArray();
+        await Service<ServerStore>().RegisterAsync(Given.Registration(server, disks), Given.Now, TestContext.Current.CancellationToken);
+        return server;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        client.Dispose();
+        if (app is not null)
+        {
+            await app.StopAsync();
+            await app.DisposeAsync();
+        }
+
+        Directory.Delete(directory, recursive: true);
+    }
+}
+
+/// <summary>One api for the tests of a class, with nobody behind it at Temporal's address: for what is decided before a run starts.</summary>
+public sealed class ApiAlone(PrivatePostgres postgres) : IAsyncLifetime
+{
+    public ApiUnderTest Api { get; private set; } = null!;
+
+    public PrivatePostgres Postgres => postgres;
+
+    public async ValueTask InitializeAsync() => Api = await ApiUnderTest.StartAsync(await postgres.CreateDatabaseAsync(migrated: true));
+
+    public ValueTask DisposeAsync() => Api.DisposeAsync();
+}

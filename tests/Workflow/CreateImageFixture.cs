@@ -1,0 +1,70 @@
+using SnapshotFlow.Model;
+using SnapshotFlow.Workflows;
+using SnapshotFlow.Workflows.Contracts;
+using Temporalio.Api.Enums.V1;
+using Temporalio.Client;
+using Temporalio.Testing;
+using Temporalio.Worker;
+
+namespace SnapshotFlow.Tests.Workflow;
+
+/// <summary>A server, and the three workers of a small site over a <see cref="FakeCloud"/>; shared by the tests of one class, which run one after another.</summary>
+public sealed class CreateImageFixture : IAsyncLifetime
+{
+    private readonly FakeActivities activities = new();
+    private readonly CancellationTokenSource stop = new();
+    private readonly List<Task> workers = [];
+    private WorkflowEnvironment environment = null!;
+
+    public ITemporalClient Client => environment.Client;
+
+    public WorkflowEnvironment Environment => environment;
+
+    public async ValueTask InitializeAsync()
+    {
+        environment = await TemporalEnvironment.StartAsync();
+        Work(new TemporalWorkerOptions(Names.ControlQueue).AddAllActivities<IRecordActivities>(activities).AddWorkflow<CreateImageWorkflow>().AddWorkflow<PlanImageWorkflow>());
+        Work(new TemporalWorkerOptions(Names.ComputeQueue("host-1")).AddAllActivities<IGuestActivities>(activities));
+        Work(new TemporalWorkerOptions(Names.VolumeQueue("host-1@file")).AddAllActivities<IVolumeActivities>(activities));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await stop.CancelAsync();
+        await Task.WhenAll(workers.Select(w => w.ContinueWith(_ => { }, TaskScheduler.Default)));
+        await environment.ShutdownAsync();
+        stop.Dispose();
+    }
+
+    /// <summary>Sets up the cloud that the next runs see.</summary>
+    public FakeCloud Use(FakeCloud cloud) => activities.Cloud = cloud;
+
+    /// <summary>Starts a run as the API does, without waiting for the acceptance.</summary>
+    public Task<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> StartAsync(CreateImageInput request) =>
+        Client.StartWorkflowAsync((CreateImageWorkflow w) => w.RunAsync(request), Options(request));
+
+    /// <summary>Starts a run and waits for the acceptance, as the API does.</summary>
+    public Task<Acceptance> AcceptAsync(CreateImageInput request)
+    {
+        var start = WithStartWorkflowOperation.Create((CreateImageWorkflow w) => w.RunAsync(request), Options(request));
+        return Client.ExecuteUpdateWithStartWorkflowAsync((CreateImageWorkflow w) => w.AcceptAsync(), new(start) { Id = "accept" });
+    }
+
+    /// <summary>The run of an image.</summary>
+    public WorkflowHandle<CreateImageWorkflow, CreateImageResult> Run(CreateImageInput request) =>
+        Client.GetWorkflowHandle<CreateImageWorkflow, CreateImageResult>(Names.CreateImageWorkflow(request.Image));
+
+    private static WorkflowOptions Options(CreateImageInput request) => new(Names.CreateImageWorkflow(request.Image), Names.ControlQueue)
+    {
+        IdConflictPolicy = WorkflowIdConflictPolicy.UseExisting,
+        IdReusePolicy = WorkflowIdReusePolicy.RejectDuplicate,
+        TaskTimeout = TimeSpan.FromSeconds(2),
+        TypedSearchAttributes = SearchAttributes.ForStart(request.Caller, request.Server, request.Image),
+    };
+
+    private void Work(TemporalWorkerOptions options)
+    {
+        var worker = new TemporalWorker(Client, options);
+        workers.Add(worker.ExecuteAsync(stop.Token).ContinueWith(_ => worker.Dispose(), TaskScheduler.Default));
+    }
+}

@@ -1,0 +1,32 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using SnapshotFlow.Model;
+using SnapshotFlow.Workers;
+
+try
+{
+    var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = args, ContentRootPath = AppContext.BaseDirectory });
+    if (args is ["migrate", ..])
+    {
+        return Migrations.Apply(builder.Configuration);
+    }
+
+    var configuration = WorkersConfiguration.Read(builder.Configuration);
+    builder.Services.AddSystemd();
+    builder.Services.AddSingleton(TimeProvider.System);
+    builder.Services.AddTemporal(configuration);
+    builder.Services.AddRoles(configuration, builder.Configuration);
+
+    using var host = builder.Build();
+    await host.Services.CheckAsync(configuration);
+    host.Services.GetRequiredService<ILogger<WorkersOptions>>().Starting(configuration);
+    await host.RunAsync();
+    return 0;
+}
+catch (Exception e) when (e is InvalidConfigurationException or OptionsValidationException or SnapshotFlowException)
+{
+    await Console.Error.WriteLineAsync($"snapshotflow-workers cannot start:{Environment.NewLine}{e.Message}");
+    return 78; // EX_CONFIG of sysexits.h: a supervisor need not try again.
+}

@@ -1,0 +1,93 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using SnapshotFlow.Activities;
+using SnapshotFlow.Drivers;
+using SnapshotFlow.Drivers.Leases;
+using SnapshotFlow.Model;
+using SnapshotFlow.Store;
+using SnapshotFlow.Workflows;
+using Temporalio.Client;
+using Temporalio.Extensions.Hosting;
+
+namespace SnapshotFlow.Workers;
+
+/// <summary>Which activities and workflows each role serves, and on which task queue.</summary>
+internal static class Roles
+{
+    /// <summary>One connection to Temporal for all roles, made when the first worker starts.</summary>
+    public static void AddTemporal(this IServiceCollection services, WorkersConfiguration configuration) =>
+        services.AddTemporalClient(options =>
+        {
+            options.TargetHost = configuration.Temporal.TargetHost;
+            options.Namespace = configuration.Temporal.Namespace;
+            options.Tls = configuration.Temporal.Tls;
+            options.ApiKey = configuration.Temporal.ApiKey;
+            options.RpcMetadata = configuration.Temporal.RpcMetadata;
+        });
+
+    /// <summary>Adds the workers of every configured role.</summary>
+    public static void AddRoles(this IServiceCollection services, WorkersConfiguration configuration, IConfiguration raw)
+    {
+        if (configuration.Roles.Contains(Role.Control))
+        {
+            services.AddStore(raw);
+            services.AddSingleton<RecordActivities>();
+            services.Worker(configuration, Names.ControlQueue)
+                .AddWorkflow<CreateImageWorkflow>()
+                .AddWorkflow<PlanImageWorkflow>()
+                .AddSingletonActivities<RecordActivities>();
+        }
+
+        if (configuration.Roles.Contains(Role.Compute))
+        {
+            services.AddSingleton(_ => new FreezeLeaseDirectory(configuration.Compute.LeaseDirectory));
+            services.AddSingleton<IGuestAgents>(provider => new GuestAgents(configuration.GuestAgent, provider.GetRequiredService<TimeProvider>()));
+            services.Worker(configuration, Names.ComputeQueue(configuration.Compute.Host)).AddSingletonActivities<GuestActivities>();
+        }
+
+        if (configuration.Roles.Contains(Role.Volume))
+        {
+            foreach (var (backend, i) in configuration.Volume.Backends.Select((backend, i) => (backend, i)))
+            {
+                services.AddKeyedSingleton(backend.Name, (provider, _) => VolumeDrivers.Create(backend, provider.GetRequiredService<TimeProvider>(), $"Volume:Backends:{i}"));
+                services.Worker(configuration, Names.VolumeQueue(backend.Name)).ConfigureOptions().PostConfigure<IServiceProvider>((options, provider) =>
+                    options.AddAllActivities(new VolumeActivities(
+                        provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name),
+                        provider.GetRequiredService<TimeProvider>(),
+                        provider.GetRequiredService<ILogger<VolumeActivities>>())));
+            }
+        }
+    }
+
+    /// <summary>Fails before any work is taken when the database has another shape, a lease directory cannot be used, or a back end cannot be reached.</summary>
+    public static async Task CheckAsync(this IServiceProvider services, WorkersConfiguration configuration)
+    {
+        if (configuration.Roles.Contains(Role.Control))
+        {
+            Migrations.Check(services.GetRequiredService<IConfiguration>());
+        }
+
+        services.GetService<FreezeLeaseDirectory>();
+        foreach (var backend in configuration.Volume.Backends)
+        {
+            if (services.GetKeyedService<IVolumeDriver>(backend.Name) is { } driver)
+            {
+                await driver.CheckAsync(CancellationToken.None);
+            }
+        }
+    }
+
+    private static ITemporalWorkerServiceOptionsBuilder Worker(this IServiceCollection services, WorkersConfiguration configuration, string taskQueue) =>
+        services.AddHostedTemporalWorker(taskQueue).ConfigureOptions(options => options.GracefulShutdownTimeout = configuration.Workers.GracefulShutdown, true);
+}
+
+/// <summary>What the process says about itself when it starts.</summary>
+internal static partial class StartLog
+{
+    public static void Starting(this ILogger logger, WorkersConfiguration configuration) =>
+        Starting(logger, string.Join(", ", configuration.Roles.Order()).ToLowerInvariant(), configuration.Temporal.TargetHost!, configuration.Temporal.Namespace);
+
+    [LoggerMessage(1, LogLevel.Information, "Serving the roles {Roles} for Temporal at {Address}, namespace {Namespace}")]
+    private static partial void Starting(ILogger logger, string roles, string address, string @namespace);
+}

@@ -1,0 +1,79 @@
+using Microsoft.Extensions.Configuration;
+using SnapshotFlow.Drivers.Qga;
+using Temporalio.Client;
+using Temporalio.Common.EnvConfig;
+
+namespace SnapshotFlow.Workers;
+
+/// <summary>The configuration, read and checked as a whole before anything starts.</summary>
+internal sealed record WorkersConfiguration(
+    IReadOnlySet<Role> Roles, WorkersOptions Workers, ComputeOptions Compute, QgaOptions GuestAgent, VolumeOptions Volume, TemporalClientConnectOptions Temporal)
+{
+    /// <summary>Reads the configuration.</summary>
+    /// <exception cref="InvalidConfigurationException">Lists every key that is missing or wrong.</exception>
+    public static WorkersConfiguration Read(IConfiguration configuration)
+    {
+        var wrong = new List<string>();
+        var workers = configuration.GetSection("Workers").Get<WorkersOptions>() ?? new();
+        var compute = configuration.GetSection("Compute").Get<ComputeOptions>() ?? new();
+        var guestAgent = configuration.GetSection("GuestAgent").Get<QgaOptions>() ?? new();
+        var volume = configuration.GetSection("Volume").Get<VolumeOptions>() ?? new();
+
+        var roles = ReadRoles(workers.Roles, wrong);
+        if (roles.Contains(Role.Compute))
+        {
+            Require(compute.Host.Length > 0, "Compute:Host", "is missing: the name of this hypervisor, as servers are recorded with it", wrong);
+            Require(Path.IsPathFullyQualified(compute.LeaseDirectory), "Compute:LeaseDirectory", $"'{compute.LeaseDirectory}' is not an absolute path", wrong);
+            wrong.AddRange(guestAgent.Validate("GuestAgent"));
+        }
+
+        if (roles.Contains(Role.Volume))
+        {
+            Require(volume.Backends.Count > 0, "Volume:Backends", "is empty: the role volume needs at least one back end", wrong);
+            wrong.AddRange(volume.Backends.SelectMany((backend, i) => backend.Validate($"Volume:Backends:{i}")));
+            Require(volume.Backends.Select(b => b.Name).Distinct().Count() == volume.Backends.Count, "Volume:Backends", "has two back ends of one name", wrong);
+        }
+
+        var temporal = ReadTemporal(wrong);
+        return wrong.Count == 0 ? new(roles, workers, compute, guestAgent, volume, temporal) : throw new InvalidConfigurationException(wrong);
+    }
+
+    private static HashSet<Role> ReadRoles(string text, List<string> wrong)
+    {
+        var roles = new HashSet<Role>();
+        foreach (var name in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            Require(Enum.TryParse<Role>(name, ignoreCase: true, out var role) && Enum.IsDefined(role), "Workers:Roles", $"'{name}' is not a role; use control, compute and volume", wrong);
+            roles.Add(role);
+        }
+
+        Require(text.Length > 0, "Workers:Roles", "is missing; use any of control, compute, volume, separated by commas", wrong);
+        return roles;
+    }
+
+    private static TemporalClientConnectOptions ReadTemporal(List<string> wrong)
+    {
+        try
+        {
+            var options = ClientEnvConfig.LoadClientConnectOptions(new ClientEnvConfig.ProfileLoadOptions());
+            Require(!string.IsNullOrEmpty(options.TargetHost), "TEMPORAL_ADDRESS", "is missing: host:port of the Temporal frontend", wrong);
+            return options;
+        }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or FormatException or IOException)
+        {
+            wrong.Add($"TEMPORAL_ADDRESS and its companions cannot be read: {e.Message}");
+            return new();
+        }
+    }
+
+    private static void Require(bool holds, string key, string message, List<string> wrong)
+    {
+        if (!holds)
+        {
+            wrong.Add($"{key} {message}");
+        }
+    }
+}
+
+/// <summary>The configuration cannot work; the message names every key.</summary>
+internal sealed class InvalidConfigurationException(IEnumerable<string> wrong) : Exception(string.Join(Environment.NewLine, wrong));
