@@ -50,14 +50,15 @@ public sealed partial class FreezeGuard(
     /// Guards until it is told to stop. A guard that is told to stop allows no further freeze and goes on until no lease is open; one that stands by stops at once.
     /// </summary>
     /// <param name="looked">Called after each look at the leases that succeeded.</param>
+    /// <param name="ready">It thaws from the beginning, and gives signs of life, so that guests may be frozen, once this has ended.</param>
     /// <param name="stop">Tells it to stop.</param>
-    public async Task RunAsync(Action looked, CancellationToken stop)
+    public async Task RunAsync(Action looked, Task ready, CancellationToken stop)
     {
         using var abandon = new CancellationTokenSource();
         using var timer = new PeriodicTimer(ScanInterval, time);
         try
         {
-            while (Look(stop.IsCancellationRequested, abandon.Token) is not 0 and var open && !(stop.IsCancellationRequested && !Leads))
+            while (Look(ready.IsCompleted, stop.IsCancellationRequested, abandon.Token) is not 0 and var open && !(stop.IsCancellationRequested && !Leads))
             {
                 if (open is not null)
                 {
@@ -76,14 +77,18 @@ public sealed partial class FreezeGuard(
     }
 
     /// <summary>One look. Returns 0 when it is to stop and nothing is left to guard, null when the look failed, else something else.</summary>
-    private int? Look(bool stopping, CancellationToken abandon)
+    private int? Look(bool ready, bool stopping, CancellationToken abandon)
     {
         try
         {
             TakeOver(stopping);
             var files = leases.Scan();
             Watch(files, abandon);
-            Beat(files, stopping);
+            if (ready)
+            {
+                Beat(files, stopping);
+            }
+
             Report(null);
             return stopping ? files.Count : -1;
         }

@@ -27,12 +27,18 @@ public sealed class ExpiringAFreeze : IAsyncDisposable
     public async Task Guests_that_expire_at_once_are_all_thawed_in_time()
     {
         await host.LiveGuardAsync(Ct);
-        var guests = await host.GuestsAsync(20, Ct);
-        await Task.WhenAll(guests.Select(g => host.QuiesceAsync(g, TimeSpan.FromSeconds(5))));
-        var deadlines = guests.Select(g => host.Open(g).Deadline).ToList();
+        var guests = Enumerable.Range(0, 20).Select(_ => new ScriptedGuest(host.Directory, host.Clock)).ToList();
+        await Task.WhenAll(guests.Select(g => host.QuiesceAsync(g.Server, g.Address, TimeSpan.FromSeconds(5))));
+        var deadlines = guests.Select(g => host.Leases.ReadOpen(g.Server)!.Deadline).ToList();
 
-        await Task.WhenAll(guests.Select(g => g.ThawedAsync(Ct)));
-        Assert.All(guests.Zip(deadlines), pair => TestHost.AssertThawedInTime(pair.First, pair.Second));
+        await Task.WhenAll(guests.Select(g => host.EndedAsync(g.Server, Ct)));
+        Assert.All(
+            guests.Zip(deadlines, (g, d) => g.ThawedAt!.Value.Milliseconds - d.Milliseconds),
+            late => Assert.InRange(late, 0, (long)FreezeGuard.Promise.TotalMilliseconds));
+        foreach (var guest in guests)
+        {
+            await guest.DisposeAsync();
+        }
     }
 
     [Fact]

@@ -85,7 +85,7 @@ public sealed class KeepingTime : IDisposable
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Ct);
         var guard = new FreezeGuard(leases, new OneGuest(guest), clock, TimeProvider.System, GuardDuty.Guard, NullLogger<FreezeGuard>.Instance);
-        var running = guard.RunAsync(() => { }, stop.Token);
+        var running = guard.RunAsync(() => { }, Task.CompletedTask, stop.Token);
         await guest.WriteAsync(() => Task.CompletedTask, Ct);
         var thawedAt = clock.Now;
         await stop.CancelAsync();

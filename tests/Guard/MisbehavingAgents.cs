@@ -58,7 +58,7 @@ public sealed class MisbehavingAgents : IAsyncDisposable
     public async Task A_guest_that_says_it_is_not_frozen_is_thawed_all_the_same_and_the_lease_says_what_was_seen()
     {
         await host.LiveGuardAsync(Ct);
-        await using var guest = new MisbehavingGuest(host.Directory);
+        await using var guest = new ScriptedGuest(host.Directory, host.Clock);
         await host.QuiesceAsync(guest.Server, guest.Address, Deadline);
         guest.IsFrozen = false;
         var end = (await host.EndedAsync(guest.Server, Ct)).End!;
@@ -70,7 +70,7 @@ public sealed class MisbehavingAgents : IAsyncDisposable
     public async Task A_thaw_that_is_refused_is_asked_for_until_the_status_says_thawed()
     {
         await host.LiveGuardAsync(Ct);
-        await using var guest = new MisbehavingGuest(host.Directory);
+        await using var guest = new ScriptedGuest(host.Directory, host.Clock);
         await host.QuiesceAsync(guest.Server, guest.Address, Deadline);
         guest.ThawErrors = 5;
         var end = (await host.EndedAsync(guest.Server, Ct)).End!;
@@ -83,7 +83,7 @@ public sealed class MisbehavingAgents : IAsyncDisposable
     public async Task A_thaw_that_reports_an_error_and_thaws_is_over_and_the_error_is_kept()
     {
         await host.LiveGuardAsync(Ct);
-        await using var guest = new MisbehavingGuest(host.Directory) { ThawErrors = 1, ThawsInSpiteOfError = true };
+        await using var guest = new ScriptedGuest(host.Directory, host.Clock) { ThawErrors = 1, ThawsInSpiteOfError = true };
         await host.QuiesceAsync(guest.Server, guest.Address, TimeSpan.FromSeconds(30));
         var thawed = await host.UnquiesceAsync(guest.Server, guest.Address);
         Assert.Contains("limit of 10 seconds", thawed.AgentError, StringComparison.Ordinal);
@@ -95,7 +95,7 @@ public sealed class MisbehavingAgents : IAsyncDisposable
     public async Task A_freeze_that_is_answered_with_an_error_is_thawed_at_once()
     {
         await host.LiveGuardAsync(Ct);
-        await using var guest = new MisbehavingGuest(host.Directory) { FreezesInSpiteOfError = true };
+        await using var guest = new ScriptedGuest(host.Directory, host.Clock) { FreezesInSpiteOfError = true };
         var failure = await Assert.ThrowsAsync<ApplicationFailureException>(() => host.QuiesceAsync(guest.Server, guest.Address, TimeSpan.FromSeconds(30)));
         Assert.Equal(nameof(ErrorKind.BackendRefused), failure.ErrorType);
         Assert.False(guest.IsFrozen);

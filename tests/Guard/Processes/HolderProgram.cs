@@ -32,7 +32,7 @@ internal static partial class HolderProgram
         IGuestAgents agents = new GuestAgents(new QgaOptions(), TimeProvider.System);
         using var stop = new CancellationTokenSource();
         var backup = args.Contains(WithBackup)
-            ? new FreezeGuard(leases, agents, clock, TimeProvider.System, GuardDuty.Backup, NullLogger<FreezeGuard>.Instance).RunAsync(() => { }, stop.Token)
+            ? new FreezeGuard(leases, agents, clock, TimeProvider.System, GuardDuty.Backup, NullLogger<FreezeGuard>.Instance).RunAsync(() => { }, Task.CompletedTask, stop.Token)
             : Task.CompletedTask;
         var activities = new GuestActivities(new StoppingAgents(agents, args), leases, clock, TimeProvider.System, NullLogger<GuestActivities>.Instance);
         Console.WriteLine("ready");

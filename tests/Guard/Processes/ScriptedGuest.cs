@@ -1,23 +1,26 @@
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using SnapshotFlow.Drivers.Leases;
 using SnapshotFlow.Model;
 
 namespace SnapshotFlow.Tests.Guard.Processes;
 
-/// <summary>A guest whose agent follows the protocol and lies, or answers with errors. One client at a time, as every agent.</summary>
-internal sealed class MisbehavingGuest : IAsyncDisposable
+/// <summary>An agent in this process that follows the protocol, and lies or answers with errors when it is told to. One client at a time, as every agent.</summary>
+internal sealed class ScriptedGuest : IAsyncDisposable
 {
     private readonly Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly CancellationTokenSource stop = new();
+    private readonly IHostClock clock;
     private readonly string path;
     private readonly Task serving;
     private volatile bool frozen;
     private int thawErrors;
     private int thaws;
 
-    public MisbehavingGuest(string directory)
+    public ScriptedGuest(string directory, IHostClock clock)
     {
+        this.clock = clock;
         path = Path.Combine(directory, $"{Server.ToString()[..8]}.sock");
         listener.Bind(new UnixDomainSocketEndPoint(path));
         listener.Listen(16);
@@ -33,6 +36,9 @@ internal sealed class MisbehavingGuest : IAsyncDisposable
         get => frozen;
         set => frozen = value;
     }
+
+    /// <summary>When the last thaw took effect; null when none has.</summary>
+    public HostInstant? ThawedAt { get; private set; }
 
     public int Thaws => Volatile.Read(ref thaws);
 
@@ -135,6 +141,7 @@ internal sealed class MisbehavingGuest : IAsyncDisposable
 
         var was = frozen;
         frozen = frozen && error && !ThawsInSpiteOfError;
+        ThawedAt = was && !frozen ? clock.Now : ThawedAt;
         return Line(error ? "{\"error\":{\"class\":\"GenericError\",\"desc\":\"limit of 10 seconds\"}}" : $"{{\"return\":{(was ? 1 : 0)}}}");
     }
 
