@@ -22,7 +22,7 @@ public sealed partial class GuestActivities(
     [Activity]
     public Task<GuestAnswer> ProbeGuestAsync(ProbeGuestInput input) => ActivityErrors.Translate(async () =>
     {
-        if (GuardHeartbeat.Doubt(leases, clock.Now) is { } doubt)
+        if (GuardHeartbeat.Doubt(leases, clock) is { } doubt)
         {
             return new GuestAnswer(false, doubt);
         }
@@ -73,7 +73,7 @@ public sealed partial class GuestActivities(
     /// <summary>Writes the lease, or finds the one that an earlier attempt wrote.</summary>
     private async Task<FreezeLease> TakeLeaseAsync(QuiesceInput input, IGuestAgent agent, CancellationToken ct)
     {
-        if (GuardHeartbeat.Doubt(leases, clock.Now) is { } doubt)
+        if (GuardHeartbeat.Doubt(leases, clock) is { } doubt)
         {
             throw new SnapshotFlowException(ErrorKind.QuiesceFailed, $"server {input.Server}: {doubt}");
         }

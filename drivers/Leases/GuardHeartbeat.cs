@@ -75,7 +75,7 @@ public sealed class GuardHeartbeat : IDisposable
     }
 
     /// <summary>Why no guest may be frozen here; null when a guard is alive.</summary>
-    public static string? Doubt(FreezeLeaseDirectory leases, HostInstant now)
+    public static string? Doubt(FreezeLeaseDirectory leases, IHostClock clock)
     {
         const string advice = "start snapshotflow-guard on it";
         if (Read(leases) is not { } last)
@@ -83,6 +83,8 @@ public sealed class GuardHeartbeat : IDisposable
             return $"no live guard on this host: there is no '{PathIn(leases)}'; {advice}";
         }
 
+        // After the reading: a sign of life that is given meanwhile is not of the future.
+        var now = clock.Now;
         var age = last.At.Until(now);
         return last.At.Boot != now.Boot ? $"no live guard on this host: none has been started since the host was; {advice}"
             : age < TimeSpan.Zero || age > FreshFor ? $"no live guard on this host: its last sign of life is {age.TotalSeconds:0.0} s old; {advice}"

@@ -93,7 +93,7 @@ public sealed class DamagedLeases : IAsyncDisposable
             TestHost.AssertThawedInTime(guest, deadline);
             await Eventually.PassedAsync(deadline.Plus(2 * FreezeGuard.Promise), host.Clock, Ct);
             Assert.Null(host.Open(guest).End);
-            Assert.Null(GuardHeartbeat.Doubt(host.Leases, host.Clock.Now));
+            Assert.Null(GuardHeartbeat.Doubt(host.Leases, host.Clock));
             Assert.Equal(nameof(ErrorKind.QuiesceFailed), (await Assert.ThrowsAsync<ApplicationFailureException>(async () =>
                 await host.QuiesceAsync(await host.GuestAsync(Ct), LongDeadline))).ErrorType);
 

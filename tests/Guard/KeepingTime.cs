@@ -47,14 +47,15 @@ public sealed class KeepingTime : IDisposable
     {
         var leases = new FreezeLeaseDirectory(directory);
         using var heartbeat = GuardHeartbeat.TryTake(leases)!;
-        var now = clock.Now;
-        Assert.NotNull(GuardHeartbeat.Doubt(leases, now));
-        heartbeat.Beat(Status(now));
-        Assert.Null(GuardHeartbeat.Doubt(leases, now.Plus(GuardHeartbeat.FreshFor)));
-        Assert.NotNull(GuardHeartbeat.Doubt(leases, now.Plus(GuardHeartbeat.FreshFor + TimeSpan.FromMilliseconds(1))));
-        Assert.NotNull(GuardHeartbeat.Doubt(leases, now with { Boot = "another" }));
-        heartbeat.Beat(Status(now.Plus(TimeSpan.FromMilliseconds(1))));
-        Assert.NotNull(GuardHeartbeat.Doubt(leases, now));
+        var beat = clock.Now;
+        string? DoubtAt(HostInstant now) => GuardHeartbeat.Doubt(leases, new SettableClock { Set = now });
+        Assert.NotNull(DoubtAt(beat));
+        heartbeat.Beat(new(beat, ProcessIdentity.Current, 0, 0, 0));
+        Assert.Null(DoubtAt(beat));
+        Assert.Null(DoubtAt(beat.Plus(GuardHeartbeat.FreshFor)));
+        Assert.NotNull(DoubtAt(beat.Plus(GuardHeartbeat.FreshFor + TimeSpan.FromMilliseconds(1))));
+        Assert.NotNull(DoubtAt(beat.Plus(TimeSpan.FromMilliseconds(-1))));
+        Assert.NotNull(DoubtAt(beat with { Boot = "another" }));
         Assert.Null(GuardHeartbeat.TryTake(leases));
     }
 
@@ -75,8 +76,6 @@ public sealed class KeepingTime : IDisposable
     }
 
     public void Dispose() => Directory.Delete(directory, recursive: true);
-
-    private static GuardStatus Status(HostInstant at) => new(at, ProcessIdentity.Current, 0, 0, 0);
 
     private FreezeLease Lease(HostInstant deadline) => new(
         server, "run", "in memory", clock.UtcNow, clock.UtcNow + Deadline, deadline, ProcessIdentity.Current, FreezePending: false, clock.UtcNow, End: null);
@@ -99,12 +98,14 @@ public sealed class KeepingTime : IDisposable
         public IGuestAgent Open(string? address) => agent;
     }
 
-    /// <summary>This host's clock, with a wall clock that a test sets.</summary>
+    /// <summary>This host's clock, with a wall clock that a test sets, and a moment that it may hold.</summary>
     private sealed class SettableClock : IHostClock
     {
         private readonly LinuxHostClock real = new(TimeProvider.System);
 
-        public HostInstant Now => real.Now;
+        public HostInstant? Set { get; init; }
+
+        public HostInstant Now => Set ?? real.Now;
 
         public DateTimeOffset UtcNow { get; set; } = TimeProvider.System.GetUtcNow();
     }

@@ -201,5 +201,5 @@ public sealed class LosingTheGuard : IAsyncDisposable
         return (answer.CanFreeze, answer.Reason);
     }
 
-    private Task GoesStaleAsync() => Eventually.IsAsync("the sign of life is stale", () => GuardHeartbeat.Doubt(host.Leases, host.Clock.Now) is not null, Ct);
+    private Task GoesStaleAsync() => Eventually.IsAsync("the sign of life is stale", () => GuardHeartbeat.Doubt(host.Leases, host.Clock) is not null, Ct);
 }

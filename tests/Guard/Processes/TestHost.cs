@@ -78,7 +78,7 @@ internal sealed class TestHost : IAsyncDisposable
         $"guard {guard.Id} is alive",
         () => !guard.IsRunning
             ? throw new InvalidOperationException(guard.Output)
-            : GuardHeartbeat.Read(Leases)?.Process.Id == guard.Id && GuardHeartbeat.Doubt(Leases, Clock.Now) is null,
+            : GuardHeartbeat.Read(Leases)?.Process.Id == guard.Id && GuardHeartbeat.Doubt(Leases, Clock) is null,
         ct);
 
     /// <summary>Another compute worker, as a process that can be killed and stopped.</summary>
