@@ -23,7 +23,8 @@ public static class DatabaseMigrations
     /// <exception cref="SnapshotFlowException"><see cref="ErrorKind.BackendRefused"/>: a migration failed, or the database is ahead of this build.</exception>
     public static IReadOnlyList<string> Apply(string connectionString)
     {
-        using var guard = new NpgsqlConnection(connectionString);
+        // The lock is the session's, and must end with it: a pooled session would go on holding it.
+        using var guard = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
         guard.Open();
         using var take = new NpgsqlCommand("SELECT pg_advisory_lock($1)", guard) { Parameters = { new() { Value = LockKey } }, CommandTimeout = 0 };
         take.ExecuteNonQuery();

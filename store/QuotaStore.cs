@@ -74,8 +74,8 @@ public sealed class QuotaStore(Database database)
             async s =>
             {
                 var named = await s.ListAsync<string>(Named, new { ProjectId = projectId, Now = now });
-                var resources = named.Concat([Quota.Snapshots, Quota.Gigabytes, Quota.Volumes]).Distinct().Order(StringComparer.Ordinal);
-                return await LevelsAsync(s, resources.Select(r => (projectId, r)), now);
+                var resources = named.Union([Quota.Snapshots, Quota.Gigabytes, Quota.Volumes]);
+                return [.. (await LevelsAsync(s, resources.Select(r => (projectId, r)), now)).OrderBy(l => l.Resource, StringComparer.Ordinal)];
             },
             cancellationToken);
     }

@@ -102,14 +102,18 @@ public sealed class RunStore(Database database)
 
     /// <summary>
     /// Closes the run to every forward step, also to one that comes later, and holds the row until the transaction ends. Writes a row, <c>refused</c>, for a
-    /// run that never got one. False when the image id belongs to another run by now: then there is nothing to undo.
+    /// run that never got one; one that had completed (and whose answer was lost) is running again until it is closed otherwise. False when the image id
+    /// belongs to another run by now: then there is nothing to undo.
     /// </summary>
     public async Task<bool> BeginUndoAsync(Session session, RunRecord run)
     {
         const string Sql = """
             INSERT INTO runs (image_id, server_id, project_id, user_id, request_id, name, status, step, quiesce, started_at, ended_at, undo_started_at)
             VALUES (@ImageId, @ServerId, @ProjectId, @UserId, @RequestId, @Name, 'refused', @Step, @Quiesce, @StartedAt, @StartedAt, @StartedAt)
-            ON CONFLICT (image_id) DO UPDATE SET undo_started_at = coalesce(runs.undo_started_at, excluded.undo_started_at)
+            ON CONFLICT (image_id) DO UPDATE SET
+                undo_started_at = coalesce(runs.undo_started_at, excluded.undo_started_at),
+                status = CASE WHEN runs.status = 'completed' THEN 'running' ELSE runs.status END,
+                ended_at = CASE WHEN runs.status = 'completed' THEN NULL ELSE runs.ended_at END
             WHERE runs.request_id = excluded.request_id
             """;
         return await session.ExecuteAsync(Sql, Args(run)) == 1;

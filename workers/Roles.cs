@@ -80,7 +80,12 @@ internal static class Roles
     }
 
     private static ITemporalWorkerServiceOptionsBuilder Worker(this IServiceCollection services, WorkersConfiguration configuration, string taskQueue) =>
-        services.AddHostedTemporalWorker(taskQueue).ConfigureOptions(options => options.GracefulShutdownTimeout = configuration.Workers.GracefulShutdown, true);
+        services.AddHostedTemporalWorker(taskQueue).ConfigureOptions(options =>
+        {
+            options.GracefulShutdownTimeout = configuration.Workers.GracefulShutdown;
+            // When a worker dies, the server waits this long before it offers the run's next task to another: a guest may be frozen meanwhile.
+            options.StickyQueueScheduleToStartTimeout = TimeSpan.FromSeconds(1);
+        });
 }
 
 /// <summary>What the process says about itself when it starts.</summary>

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text.Json;
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Model;
@@ -15,10 +17,13 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
     /// <summary>The API asks each run once whether it accepts, however often the request is repeated.</summary>
     private const string AcceptUpdateId = "accept";
 
+    /// <summary>Memo of a run that can be asked for again: tells a repeated request from another one under the same key.</summary>
+    private const string RequestMemo = "Request";
+
     /// <summary>
     /// Returns when the run has accepted the request; a run that refuses is a fault with the run's reason. A second request for the same image joins the first run,
     /// also after that has ended. When nobody accepts in time the answer is 503: the run is withdrawn, unless <paramref name="repeatable"/> says that the caller can
-    /// come back for it.
+    /// come back for it. 409 when the image was asked for before, but not like this.
     /// </summary>
     public async Task StartAsync(CreateImageInput input, bool repeatable, CancellationToken ct)
     {
@@ -28,13 +33,18 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
             {
                 return await temporal.ExecuteUpdateWithStartWorkflowAsync(
                     (CreateImageWorkflow run) => run.AcceptAsync(),
-                    new(Start(input)) { Id = AcceptUpdateId, Rpc = rpc });
+                    new(Start(input, repeatable)) { Id = AcceptUpdateId, Rpc = rpc });
             }
             catch (WorkflowAlreadyStartedException)
             {
                 return await Handle(input.Image).GetUpdateHandle<Acceptance>(AcceptUpdateId).GetResultAsync(rpc);
             }
         });
+        if (repeatable && acceptance is not null)
+        {
+            await RequireSameRequestAsync(input, ct);
+        }
+
         if (acceptance is null)
         {
             throw repeatable
@@ -89,7 +99,7 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
         }
     }
 
-    private static WithStartWorkflowOperation<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> Start(CreateImageInput input) => WithStartWorkflowOperation.Create(
+    private static WithStartWorkflowOperation<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> Start(CreateImageInput input, bool repeatable) => WithStartWorkflowOperation.Create(
         (CreateImageWorkflow run) => run.RunAsync(input),
         new(Names.CreateImageWorkflow(input.Image), Names.ControlQueue)
         {
@@ -98,11 +108,33 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
             // A worker that dies in the middle of a task must not hold a frozen guest until the default of 10 s has passed.
             TaskTimeout = TimeSpan.FromSeconds(2),
             TypedSearchAttributes = SearchAttributes.ForStart(input.Caller, input.Server, input.Image),
+            Memo = repeatable ? new Dictionary<string, object> { [RequestMemo] = Digest(input) } : null,
             StaticSummary = $"image {input.Name} of server {input.Server}",
         });
 
     private WorkflowHandle<CreateImageWorkflow, CreateImageResult> Handle(ImageId image) =>
         temporal.GetWorkflowHandle<CreateImageWorkflow, CreateImageResult>(Names.CreateImageWorkflow(image));
+
+    /// <summary>What was asked for, without who asked and when.</summary>
+    private static string Digest(CreateImageInput input) => Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(new
+    {
+        input.Server,
+        input.Name,
+        Metadata = new SortedDictionary<string, string>(input.Metadata.ToDictionary(), StringComparer.Ordinal),
+        input.Quiesce,
+        input.FreezeDeadline,
+        input.OnExpiry,
+    })));
+
+    private async Task RequireSameRequestAsync(CreateImageInput input, CancellationToken ct)
+    {
+        var first = await WithinAsync(options.Value.AcceptTimeout, ct, rpc => Handle(input.Image).DescribeAsync(new() { Rpc = rpc }))
+            ?? throw Fault.Unavailable("Temporal has not answered in time. Repeat the request with the same Idempotency-Key to learn what became of it.");
+        if (!first.Memo.TryGetValue(RequestMemo, out var digest) || await digest.ToValueAsync<string>() != Digest(input))
+        {
+            throw Fault.Conflict("The Idempotency-Key was used for another request before. Use a new key for a new request.");
+        }
+    }
 
     /// <summary>Nobody will ever ask for this image again, so nobody must find it either.</summary>
     private async Task<Fault> WithdrawAsync(ImageId image, CancellationToken ct)
@@ -113,7 +145,7 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
         }
 
         Log.Withdrawn(logger, image);
-        return Fault.Unavailable("No worker has accepted the request in time. It was withdrawn, nothing is left of it. Try again later.");
+        return Fault.Unavailable($"No worker has accepted the request in time. Image {image} was withdrawn, nothing is left of it. Try again later.");
     }
 
     private async Task<string> RequestCancelAsync(ImageId image, RpcOptions rpc)

@@ -192,7 +192,7 @@ internal sealed partial class EngineHost
         var close = Peek(source, () => source.Event(effect.EventId));
         try
         {
-            var parent = await FindAsync(started.ParentWorkflowNamespace, started.ParentWorkflowExecution);
+            var parent = await FindParentAsync(started);
             await TransitAsync(parent.Chain, work => parent.ChildClosed(
                 work, started.ParentInitiatedEventId, source.FirstRunId, Run.ExecutionOf(source), close));
         }
@@ -202,6 +202,18 @@ internal sealed partial class EngineHost
         }
 
         await TransitAsync(source.Chain, work => source.Settle(work, effect));
+    }
+
+    /// <summary>The run that waits for the child: the one that started it, or the one to which that was reset.</summary>
+    private async Task<Run> FindParentAsync(WorkflowExecutionStartedEventAttributes child)
+    {
+        var parent = await FindAsync(child.ParentWorkflowNamespace, child.ParentWorkflowExecution);
+        while (!parent.IsOpen && parent.ResetRunId.Length > 0)
+        {
+            parent = await FindAsync(child.ParentWorkflowNamespace, parent.Chain.WorkflowId, parent.ResetRunId);
+        }
+
+        return parent;
     }
 
     private async Task ApplyParentClosePolicyAsync(Run source, Effect effect)

@@ -232,11 +232,13 @@ internal sealed partial class EngineHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await stopping.CancelAsync();
         Matching.Dispose();
         Clock.Dispose();
         await background.DisposeAsync();
         await Commits.DisposeAsync();
         await store.DisposeAsync();
+        stopping.Dispose();
     }
 
     private void Adopt(Run run, RunHeader header)

@@ -57,6 +57,7 @@ internal sealed partial class Run
                 ExecutionExpirationTime = Started.WorkflowExecutionExpirationTime,
                 RunExpirationTime = ProtoTime.StampOrNull(RunDeadline()),
                 CancelRequested = CancelRequested,
+                ResetRunId = ResetRunId,
                 OriginalStartTime = ProtoTime.Stamp(StartTime),
             },
         };

@@ -10,6 +10,8 @@ internal sealed record RunSide
 {
     public required long StateTransitions { get; init; }
 
+    public string ResetRunId { get; init; } = "";
+
     public bool FirstTaskPending { get; init; }
 
     public string? StickyQueue { get; init; }
@@ -68,6 +70,7 @@ internal sealed partial class Run
     public RunSide Side() => new()
     {
         StateTransitions = StateTransitions,
+        ResetRunId = ResetRunId,
         FirstTaskPending = firstTaskPending,
         StickyQueue = stickyQueue,
         StickyTimeout = stickyTimeout,
@@ -116,21 +119,26 @@ internal sealed partial class Run
         Status = WorkflowExecutionStatus.Running;
         CloseTime = null;
         IsLoaded = true;
-        foreach (var e in events)
-        {
-            history.Add(e);
-            Apply(e);
-        }
-
+        Fold(events);
         sealedEvents = history.Count;
         visibilityChanged = false;
         openChildren.Clear();
         ReadSide(JsonSerializer.Deserialize(side, RunSideJson.Default.RunSide) ?? throw new InvalidDataException($"run {RunId} has an empty side record"));
     }
 
+    private void Fold(IEnumerable<HistoryEvent> events)
+    {
+        foreach (var e in events)
+        {
+            history.Add(e);
+            Apply(e);
+        }
+    }
+
     private void ReadSide(RunSide side)
     {
         StateTransitions = side.StateTransitions;
+        ResetRunId = side.ResetRunId ?? "";
         firstTaskPending = side.FirstTaskPending;
         stickyQueue = side.StickyQueue;
         stickyTimeout = side.StickyTimeout;
@@ -174,21 +182,10 @@ internal sealed partial class Run
     /// <summary>After a start of the server: deadlines are armed again, what was in a queue is offered, what is owed is delivered.</summary>
     public void Resume(UnitOfWork work)
     {
-        deadlines.Clear();
         if (IsOpen)
         {
-            Arm(new Deadline(DeadlineKind.FirstTask));
-            Arm(new Deadline(DeadlineKind.Run));
-            ResumeTask(work);
-            foreach (var (timerId, timer) in timers)
-            {
-                Arm(new Deadline(DeadlineKind.Timer, timer.StartedEventId, 0, timerId));
-            }
-
-            foreach (var activity in activities.Values)
-            {
-                ResumeActivity(work, activity);
-            }
+            Arm();
+            OfferAgain(work);
         }
 
         foreach (var effect in outbox)
@@ -199,42 +196,45 @@ internal sealed partial class Run
         work.Rung(this);
     }
 
-    private void ResumeTask(UnitOfWork work)
+    /// <summary>Arms every deadline that follows from the state. Those that do not apply now arm nothing.</summary>
+    private void Arm()
+    {
+        deadlines.Clear();
+        Arm(new Deadline(DeadlineKind.FirstTask));
+        Arm(new Deadline(DeadlineKind.Run));
+        Arm(new Deadline(DeadlineKind.WorkflowTaskBackoff, task.ScheduledEventId, task.Attempt));
+        Arm(new Deadline(DeadlineKind.WorkflowTaskScheduleToStart, task.ScheduledEventId, task.Attempt));
+        Arm(new Deadline(DeadlineKind.WorkflowTaskStartToClose, task.ScheduledEventId, task.Attempt));
+        foreach (var (timerId, timer) in timers)
+        {
+            Arm(new Deadline(DeadlineKind.Timer, timer.StartedEventId, 0, timerId));
+        }
+
+        foreach (var activity in activities.Values)
+        {
+            Arm(new Deadline(DeadlineKind.ActivityScheduleToClose, activity.ScheduledEventId));
+            Arm(new Deadline(DeadlineKind.ActivityScheduleToStart, activity.ScheduledEventId, activity.Attempt));
+            Arm(new Deadline(DeadlineKind.ActivityStartToClose, activity.ScheduledEventId, activity.Attempt));
+            Arm(new Deadline(DeadlineKind.ActivityHeartbeat, activity.ScheduledEventId, activity.Attempt));
+            Arm(new Deadline(DeadlineKind.ActivityRetry, activity.ScheduledEventId, activity.Attempt));
+        }
+    }
+
+    private void OfferAgain(UnitOfWork work)
     {
         if (stickyQueue is not null)
         {
             Engine.Matching.Queue(WorkflowQueue(stickyQueue)).MarkPolled();
         }
 
-        switch (task.Phase)
+        if (task is { Phase: WorkflowTaskPhase.Scheduled, BackoffUntil: null })
         {
-            case WorkflowTaskPhase.Scheduled when task.BackoffUntil is not null:
-                Arm(new Deadline(DeadlineKind.WorkflowTaskBackoff, task.ScheduledEventId, task.Attempt));
-                break;
-            case WorkflowTaskPhase.Scheduled:
-                OfferWorkflowTask(work);
-                break;
-            case WorkflowTaskPhase.Started:
-                Arm(new Deadline(DeadlineKind.WorkflowTaskStartToClose, task.ScheduledEventId, task.Attempt));
-                break;
+            OfferWorkflowTask(work);
         }
-    }
 
-    private void ResumeActivity(UnitOfWork work, PendingActivity activity)
-    {
-        Arm(new Deadline(DeadlineKind.ActivityScheduleToClose, activity.ScheduledEventId));
-        switch (activity.Phase)
+        foreach (var activity in activities.Values.Where(a => a is { Phase: ActivityPhase.Scheduled, Closing: false }))
         {
-            case ActivityPhase.Scheduled:
-                OfferActivity(work, activity);
-                break;
-            case ActivityPhase.Started:
-                Arm(new Deadline(DeadlineKind.ActivityStartToClose, activity.ScheduledEventId, activity.Attempt));
-                Arm(new Deadline(DeadlineKind.ActivityHeartbeat, activity.ScheduledEventId, activity.Attempt));
-                break;
-            case ActivityPhase.Backoff:
-                Arm(new Deadline(DeadlineKind.ActivityRetry, activity.ScheduledEventId, activity.Attempt));
-                break;
+            OfferActivity(work, activity);
         }
     }
 }

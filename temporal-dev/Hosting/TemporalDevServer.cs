@@ -55,6 +55,7 @@ public sealed class TemporalDevServer : IAsyncDisposable
             await RegisterAsync(engine, options);
             Map(app, engine, options);
             await StartListeningAsync(app, options, cancellationToken);
+            engine.KeepRetention();
         }
         catch
         {

@@ -76,6 +76,20 @@ internal sealed partial class WorkflowService
         return new DeleteWorkflowExecutionResponse();
     }
 
+    public async Task<ResetWorkflowExecutionResponse> ResetWorkflowExecution(ResetWorkflowExecutionRequest request, ServerCallContext context)
+    {
+        RequireNamespace(request.Namespace);
+        if (request.RequestId.Length == 0)
+        {
+            throw Fault.Invalid("RequestId is not set on request.");
+        }
+
+        var run = await engine.FindAsync(request.Namespace, request.WorkflowExecution);
+        var reset = await engine.TransitAsync(run.Chain, work =>
+            run.Chain.Runs.Values.FirstOrDefault(r => r.HasRequest(request.RequestId)) ?? run.Reset(work, request));
+        return new ResetWorkflowExecutionResponse { RunId = reset.RunId };
+    }
+
     public async Task<QueryWorkflowResponse> QueryWorkflow(QueryWorkflowRequest request, ServerCallContext context)
     {
         RequireNamespace(request.Namespace);

@@ -5,7 +5,6 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
-using SnapshotFlow.Api;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
 using SnapshotFlow.Tests.Store;
@@ -38,7 +37,7 @@ public sealed class ApiUnderTest : IAsyncDisposable
     {
         var api = new ApiUnderTest();
         await File.WriteAllTextAsync(api.TokenFile, api.Tokens.Json);
-        api.app = Program.Build(
+        api.app = SnapshotFlow.Api.Program.Build(
         [
             "--urls=http://127.0.0.1:0", $"--Store:ConnectionString={database}", $"--Identity:TokenFile={api.TokenFile}",
             $"--TEMPORAL_ADDRESS={temporal ?? "127.0.0.1:1"}", "--Logging:LogLevel:Default=Error", .. settings,

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
-using SnapshotFlow.Api;
 
 namespace SnapshotFlow.Tests.Api;
 
@@ -52,7 +51,7 @@ public sealed class StoppingOnWrongConfiguration : IDisposable
         string[] settings = ["--Store:ConnectionString=Host=127.0.0.1", $"--Identity:TokenFile={file}", "--TEMPORAL_ADDRESS=127.0.0.1:1", .. setting is null ? Array.Empty<string>() : [setting]];
         try
         {
-            await using var app = Program.Build(settings);
+            await using var app = SnapshotFlow.Api.Program.Build(settings);
             app.Services.GetRequiredService<IStartupValidator>().Validate();
             return "";
         }

@@ -1,0 +1,26 @@
+namespace SnapshotFlow.Stack;
+
+/// <summary>How a development stack is started.</summary>
+public sealed record StackOptions
+{
+    /// <summary>Where its state goes: database, volumes, logs, tokens.</summary>
+    public required string StateDirectory { get; init; }
+
+    /// <summary>Directory of published programs; null for the build output beside this program.</summary>
+    public string? BinDirectory { get; init; }
+
+    /// <summary>Start from nothing and keep only the logs and volumes.</summary>
+    public bool Ephemeral { get; init; }
+
+    /// <summary>Port of the API; null as <c>temporal-dev.yaml</c> says.</summary>
+    public int? ApiPort { get; init; }
+
+    /// <summary>Port of Temporal; null as <c>temporal-dev.yaml</c> says. Not used with a server that is already there.</summary>
+    public int? TemporalPort { get; init; }
+
+    /// <summary>Port of PostgreSQL; null as <c>temporal-dev.yaml</c> says.</summary>
+    public int? PostgresPort { get; init; }
+
+    /// <summary>Host name of the one hypervisor, which is also the host of the storage back end.</summary>
+    public string Host { get; init; } = "node-1";
+}

@@ -1,0 +1,38 @@
+namespace SnapshotFlow.Stack;
+
+/// <summary><c>up</c>: the stack with one server that writes all the time, until it is told to stop.</summary>
+internal static class UpCommand
+{
+    public static async Task<int> RunAsync(StackOptions options, CancellationToken ct)
+    {
+        await using var stack = await DevelopmentStack.StartAsync(options, Console.WriteLine, ct);
+        var server = await GuestServer.StartAsync(stack, new GuestServerOptions { Existing = true }, ct);
+        Explain(stack, server);
+        var ended = await Task.WhenAny([.. stack.Processes.Append(server.Guest!).Select(p => p.WaitForExitAsync(ct))]);
+        await ended;
+        stack.ThrowIfAnyExited();
+        server.Guest!.ThrowIfExited();
+        return 0;
+    }
+
+    private static void Explain(DevelopmentStack stack, GuestServer server)
+    {
+        var api = stack.Api.ToString().TrimEnd('/');
+        Console.WriteLine($$$"""
+            server {{{server.Id}}} (project {{{Tokens.TenantProject}}}) with three volumes, writing all the time
+
+            API       {{{api}}}
+            Temporal  {{{stack.Temporal.Address}}}, namespace {{{stack.Temporal.Namespace}}} ({{{stack.Temporal.Description}}})
+            Tokens    {{{stack.Tokens.File}}}; the tenant's:
+                      export TOKEN={{{stack.Tokens.Tenant}}}
+            Logs      {{{stack.State.Logs}}}
+
+            Try, in another terminal:
+              curl -si -H "X-Auth-Token: $TOKEN" -H 'Content-Type: application/json' {{{api}}}/compute/v2.1/servers/{{{server.Id}}}/action -d '{"createImage": {"name": "first"}}'
+              curl -s -H "X-Auth-Token: $TOKEN" {{{api}}}/runs
+              curl -s -H "X-Auth-Token: $TOKEN" {{{api}}}/image/v2/images
+
+            Ctrl-C, or ./snapshotflow down, stops everything.
+            """);
+    }
+}

@@ -1,0 +1,56 @@
+using Npgsql;
+using SnapshotFlow.Model;
+using SnapshotFlow.Store;
+
+namespace SnapshotFlow.Tests.Store;
+
+public sealed class Migrating(PrivatePostgres postgres)
+{
+    [Fact]
+    public async Task An_empty_database_becomes_the_newest_and_stays_so()
+    {
+        var database = await postgres.CreateDatabaseAsync(migrated: false);
+        Assert.Equal(DatabaseMigrations.Known, DatabaseMigrations.Check(database).Behind);
+
+        Assert.Equal(DatabaseMigrations.Known, DatabaseMigrations.Apply(database));
+        Assert.True(DatabaseMigrations.Check(database).IsCurrent);
+        Assert.Empty(DatabaseMigrations.Apply(database));
+    }
+
+    [Fact]
+    public async Task Processes_that_migrate_at_once_apply_each_migration_once()
+    {
+        var database = await postgres.CreateDatabaseAsync(migrated: false);
+        var applied = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => DatabaseMigrations.Apply(database), TestContext.Current.CancellationToken)));
+        Assert.Equal(DatabaseMigrations.Known, applied.SelectMany(a => a));
+    }
+
+    [Fact]
+    public async Task A_database_of_a_newer_build_is_left_alone_and_says_so()
+    {
+        var database = await postgres.CreateDatabaseAsync(migrated: true);
+        await using var source = NpgsqlDataSource.Create(database);
+        await using var command = source.CreateCommand("INSERT INTO schema_migrations (scriptname, applied) VALUES ('9999_from_the_future', now())");
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+
+        var check = DatabaseMigrations.Check(database);
+        Assert.False(check.IsCurrent);
+        Assert.Contains("ahead of this build by 9999_from_the_future", check.ToString(), StringComparison.Ordinal);
+        var e = Assert.Throws<SnapshotFlowException>(() => DatabaseMigrations.Apply(database));
+        Assert.Equal(ErrorKind.BackendRefused, e.Kind);
+    }
+
+    [Fact]
+    public void Migrations_are_numbered_without_gaps() =>
+        Assert.Equal(DatabaseMigrations.Known.Select((_, i) => $"{i + 1:0000}_"), DatabaseMigrations.Known.Select(name => name[..5]));
+
+    [Fact]
+    public async Task A_database_that_does_not_answer_is_an_unknown_outcome_that_is_worth_another_try()
+    {
+        // Nothing listens on port 1 of the loopback interface.
+        await using var source = NpgsqlDataSource.Create("Host=127.0.0.1;Port=1;Username=nobody;Timeout=5");
+        var e = await Assert.ThrowsAsync<SnapshotFlowException>(() => new Database(source).PingAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(ErrorKind.BackendUnavailable, e.Kind);
+        Assert.True(e.Kind.IsRetryable());
+    }
+}
