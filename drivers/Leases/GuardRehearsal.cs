@@ -46,7 +46,8 @@ public static partial class GuardRehearsal
         using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(socket));
         listener.Listen();
-        var agent = AnswerAsync(listener, stop.Token);
+        var agent = AnswerLateAsync(listener, time, stop.Token);
+        ProcessIdentity.Current.HasUnixConnection();
 
         var leases = new FreezeLeaseDirectory(Path.Combine(directory, "leases"));
         var server = ServerId.New();
@@ -68,13 +69,16 @@ public static partial class GuardRehearsal
         await agent.ConfigureAwait(false);
     }
 
-    /// <summary>Answers as the agent of a frozen guest would. Source: QEMU guest agent protocol reference.</summary>
-    private static async Task AnswerAsync(Socket listener, CancellationToken ct)
+    /// <summary>
+    /// Answers as the agent of a frozen guest would, late enough for the guard to look what keeps it. Source: QEMU guest agent protocol reference.
+    /// </summary>
+    private static async Task AnswerLateAsync(Socket listener, TimeProvider time, CancellationToken ct)
     {
         const byte sentinel = 0xFF;
         var frozen = true;
         try
         {
+            await Task.Delay(3 * FreezeGuard.ScanInterval, time, ct).ConfigureAwait(false);
             while (true)
             {
                 using var client = await listener.AcceptAsync(ct).ConfigureAwait(false);

@@ -196,12 +196,12 @@ internal sealed partial class LeaseWatch
         {
             try
             {
-                if (process is { } other && other != ProcessIdentity.Current && other.KillIfStopped())
+                if (process is { } other && other != ProcessIdentity.Current && other.KillIfStoppedInConversation())
                 {
                     Log.Killed(logger, other.Id, Name);
                 }
             }
-            catch (IOException e)
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 Report(Concern.Holder, e.Message);
             }

@@ -38,15 +38,16 @@ public readonly record struct ProcessIdentity(int Id, long StartedTicks)
     private char? State => Look(Id) is { } look && look.StartedTicks == StartedTicks ? look.State : null;
 
     /// <summary>
-    /// Ends it by SIGKILL if somebody has stopped it (SIGSTOP, a debugger): such a process holds what it holds and does nothing. False when it is not stopped,
-    /// or is gone. A stopped process does not end by itself, so its id is not given to another between the look and the signal.
+    /// Ends it by SIGKILL if somebody has stopped it (SIGSTOP, a debugger) while it had a connection to a unix socket: it keeps whoever is behind that socket from
+    /// all others and does nothing with it. False when that is not so, or it is gone. A stopped process does not end by itself, so its id is not given to
+    /// another between the look and the signal.
     /// </summary>
     /// <exception cref="IOException">It cannot be told, or is not permitted.</exception>
-    public bool KillIfStopped()
+    public bool KillIfStoppedInConversation()
     {
         try
         {
-            return State is 'T' or 't' && Libc.Kill(Id);
+            return State is 'T' or 't' && HasUnixConnection() && Libc.Kill(Id);
         }
         catch (ErrnoException e)
         {
@@ -56,6 +57,19 @@ public readonly record struct ProcessIdentity(int Id, long StartedTicks)
 
     /// <summary>As people know it.</summary>
     public override string ToString() => $"process {Id}";
+
+    /// <summary>Its standard streams and their duplicates aside: they may lead to a log daemon. Source: proc(5), <c>/proc/[pid]/fd</c>; unix(7), <c>/proc/net/unix</c>.</summary>
+    internal bool HasUnixConnection()
+    {
+        const string stream = "0001", connected = "03";
+        const int type = 4, state = 5, inode = 6, withoutPath = 7;
+        var directory = $"/proc/{Id}/fd";
+        var streams = new[] { "0", "1", "2" }.Select(fd => new FileInfo(Path.Join(directory, fd)).LinkTarget);
+        var open = Directory.EnumerateFiles(directory).Select(fd => new FileInfo(fd).LinkTarget).Except(streams).ToHashSet();
+        return IOFile.ReadLines("/proc/net/unix")
+            .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Any(f => f.Length == withoutPath && f[type] == stream && f[state] == connected && open.Contains($"socket:[{f[inode]}]"));
+    }
 
     private static (char State, long StartedTicks)? Look(int id)
     {

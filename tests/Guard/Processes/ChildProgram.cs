@@ -66,7 +66,7 @@ internal sealed partial class ChildProgram : IAsyncDisposable
 
     public int ExitCode => process.ExitCode;
 
-    public Task EndedAsync(CancellationToken ct) => process.WaitForExitAsync(ct);
+    public Task EndedAsync(CancellationToken ct) => Eventually.IsAsync($"process {Id} has ended; it said:\n{Output}", () => !IsRunning, ct);
 
     public async Task KillAsync()
     {

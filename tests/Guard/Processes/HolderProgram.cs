@@ -75,6 +75,8 @@ internal static partial class HolderProgram
             {
                 if (args.Contains(StopBeforeFreeze))
                 {
+                    // Answered only when the conversation before is over; a blocking socket is closed when it says so.
+                    Ping().Dispose();
                     StopMyself();
 
                     // A deadline that passed meanwhile does not stop a freeze that is already on its way.
@@ -84,27 +86,36 @@ internal static partial class HolderProgram
                 var freeze = await inner.FreezeAsync(ct);
                 if (args.Contains(StopInConversation))
                 {
-                    using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), ct);
-                    await socket.SendAsync("{\"execute\":\"guest-ping\"}\n"u8.ToArray(), ct);
-                    await socket.ReceiveAsync(new byte[256], ct);
+                    using var conversation = Ping();
                     StopMyself();
                 }
 
                 return freeze;
             }
+
+            /// <summary>A conversation that has been answered and is not closed.</summary>
+            private Socket Ping()
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                socket.Connect(new UnixDomainSocketEndPoint(socketPath));
+                socket.Send("{\"execute\":\"guest-ping\"}\n"u8);
+                socket.Receive(new byte[256]);
+                return socket;
+            }
         }
     }
 
+    /// <summary>Stands still within this call: raise(3) addresses the calling thread, kill(2) would let it run on for a moment.</summary>
     private static void StopMyself()
     {
+        const int sigstop = 19;
         Console.WriteLine("stopping");
-        if (kill(Environment.ProcessId, 19 /* SIGSTOP */) != 0)
+        if (raise(sigstop) != 0)
         {
-            throw new UnreachableException("kill");
+            throw new UnreachableException("raise");
         }
     }
 
     [LibraryImport("libc")]
-    private static partial int kill(int process, int signal);
+    private static partial int raise(int signal);
 }

@@ -12,8 +12,8 @@ internal static class Journal
 {
     public static IReadOnlyList<ObservedFreeze> Read(string path, IHostClock clock)
     {
-        // The guest counts CLOCK_MONOTONIC; the two clocks differ by the time that the host was asleep.
-        var asleep = clock.Now.Milliseconds - (long)(Stopwatch.GetTimestamp() * (1000.0 / Stopwatch.Frequency));
+        // The guest counts CLOCK_MONOTONIC; the two clocks differ by the time that the host was asleep. Of several looks the one that was interrupted least.
+        var asleep = Enumerable.Range(0, 10).Max(_ => clock.Now.Milliseconds - (long)(Stopwatch.GetTimestamp() * (1000.0 / Stopwatch.Frequency)));
         var freezes = new List<ObservedFreeze>();
         foreach (var line in File.Exists(path) ? File.ReadAllText(path).Split('\n', StringSplitOptions.RemoveEmptyEntries) : [])
         {

@@ -12,6 +12,9 @@ namespace SnapshotFlow.Tests.Guard.Processes;
 /// <summary>One compute host: its lease directory, its guests, guards and holders, all real processes; this process is a compute worker too.</summary>
 internal sealed class TestHost : IAsyncDisposable
 {
+    /// <summary>Two clocks that count whole milliseconds, and are not read at the same moment.</summary>
+    public const long ClockError = 2;
+
     private readonly List<IAsyncDisposable> processes = [];
 
     public TestHost()
@@ -117,7 +120,7 @@ internal sealed class TestHost : IAsyncDisposable
     {
         var freeze = Assert.Single(guest.Freezes);
         Assert.NotNull(freeze.Until);
-        Assert.InRange(freeze.Until.Value - deadline.Milliseconds, 0, (long)FreezeGuard.Promise.TotalMilliseconds);
+        Assert.InRange(freeze.Until.Value - deadline.Milliseconds, -ClockError, (long)FreezeGuard.Promise.TotalMilliseconds);
     }
 
     public async ValueTask DisposeAsync()
