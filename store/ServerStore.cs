@@ -25,7 +25,7 @@ public sealed class ServerStore(Database database)
     /// <summary>As <see cref="FindVisibleAsync(Session, ServerId, Caller)"/>, and nobody changes it until the transaction ends.</summary>
     public async Task<Server?> LockVisibleAsync(Session session, ServerId id, Caller caller)
     {
-        const string Sql = "SELECT true FROM servers WHERE id = @Id FOR UPDATE";
+        const string Sql = "SELECT true FROM servers WHERE id = @Id FOR NO KEY UPDATE";
         await session.ScalarAsync<bool>(Sql, new { Id = id });
         return await FindVisibleAsync(session, id, caller);
     }
@@ -72,6 +72,19 @@ public sealed class ServerStore(Database database)
             ORDER BY id
             """;
         return await session.ListAsync<BlockDevice>(Sql, new { Id = id });
+    }
+
+    /// <summary>The volumes that are attached to servers, each server's in the order of its block devices.</summary>
+    public async Task<ILookup<ServerId, AttachedVolume>> AttachedVolumesAsync(IReadOnlyCollection<ServerId> servers, CancellationToken cancellationToken)
+    {
+        const string Sql = """
+            SELECT server_id, volume_id, delete_on_termination
+            FROM block_device_mappings
+            WHERE server_id = ANY(@Ids) AND destination_type = 'volume' AND NOT no_device AND volume_id IS NOT NULL
+            ORDER BY server_id, id
+            """;
+        var args = new { Ids = servers.Select(s => s.Value).ToArray() };
+        return (await database.ReadAsync(s => s.ListAsync<AttachedVolume>(Sql, args), cancellationToken)).ToLookup(v => v.ServerId);
     }
 
     /// <summary>Takes the server's task state for an image; true as well when the image has it already, false when something else is going on.</summary>
@@ -261,4 +274,17 @@ public sealed class ServerStore(Database database)
             UpdatedAt = UpdatedAt,
         };
     }
+}
+
+/// <summary>A volume of a server.</summary>
+public sealed record AttachedVolume
+{
+    /// <summary>The server.</summary>
+    public ServerId ServerId { get; init; }
+
+    /// <summary>The volume.</summary>
+    public VolumeId VolumeId { get; init; }
+
+    /// <summary>Whether it goes with its server.</summary>
+    public bool DeleteOnTermination { get; init; }
 }

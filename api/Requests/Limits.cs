@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
@@ -13,6 +14,8 @@ internal static class Limits
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+        // Any byte is a character, so that an odd header reaches our checks and gets an answer of ours.
+        kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;
     });
 
     public static IServiceCollection AddJson(this IServiceCollection services) => services.ConfigureHttpJsonOptions(json =>

@@ -5,6 +5,7 @@ using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Versions;
 using SnapshotFlow.Model;
+using SnapshotFlow.Store;
 
 namespace SnapshotFlow.Api.Servers;
 
@@ -15,7 +16,8 @@ internal sealed record ServerSummary(string Id, string Name, IReadOnlyList<Link>
 /// A server with what there is to say about it. Flavors, networks and keys are no concern of this product: their members are there and empty, because clients
 /// read them. Source: Nova API, <c>GET /servers/{id}</c>.
 /// </summary>
-internal sealed record ServerView(string Id, string Name, string Status, string TenantId, string UserId, string Created, string Updated, IReadOnlyList<Link> Links)
+internal sealed record ServerView(
+    string Id, string Name, string Status, string TenantId, string UserId, string Created, string Updated, IReadOnlyList<Link> Links)
 {
     [JsonPropertyName("hostId")]
     public required string HostId { get; init; }
@@ -47,7 +49,7 @@ internal sealed record ServerView(string Id, string Name, string Status, string 
     public string? TerminatedAt { get; }
 
     [JsonPropertyName("os-extended-volumes:volumes_attached")]
-    public required IReadOnlyList<AttachedVolume> VolumesAttached { get; init; }
+    public required IReadOnlyList<AttachedVolumeView> VolumesAttached { get; init; }
 
     /// <summary>The hypervisor; administrators only.</summary>
     [JsonPropertyName("OS-EXT-SRV-ATTR:host")]
@@ -60,7 +62,7 @@ internal sealed record ServerView(string Id, string Name, string Status, string 
 
     public static ServerSummary Summary(Server server, HttpContext context) => new(server.Id.ToString(), server.Name, LinksOf(server, context));
 
-    public static ServerView Of(Server server, IEnumerable<BlockDevice> devices, HttpContext context)
+    public static ServerView Of(Server server, IEnumerable<AttachedVolume> volumes, HttpContext context)
     {
         var version = context.Microversion();
         return new(
@@ -68,14 +70,14 @@ internal sealed record ServerView(string Id, string Name, string Status, string 
             server.CreatedAt.Seconds(), (server.UpdatedAt ?? server.CreatedAt).Seconds(), LinksOf(server, context))
         {
             HostId = server.Host is { } host ? HostIdOf(server.ProjectId, host) : "",
-            Image = string.IsNullOrEmpty(server.ImageRef) ? "" : new { id = server.ImageRef, links = new[] { new Link("bookmark", context.Url($"/image/v2/images/{server.ImageRef}")) } },
+            Image = server.ImageRef is { Length: > 0 } image ? new { id = image, links = new[] { new Link("bookmark", context.Url($"/image/v2/images/{image}")) } } : "",
             Progress = server.VmState is Model.VmState.Active ? 100 : 0,
             VmState = server.VmState.ToText(),
             TaskState = server.TaskState,
             PowerState = ServerStates.PowerState(server.VmState),
             LaunchedAt = server.LaunchedAt?.Microseconds(),
-            VolumesAttached = devices.Where(d => d is { IsVolume: true, NoDevice: false, VolumeId: not null })
-                .Select(d => new AttachedVolume(d.VolumeId!.Value.ToString(), version >= new Microversion(2, 3) ? d.DeleteOnTermination : null)).ToList(),
+            VolumesAttached = volumes
+                .Select(v => new AttachedVolumeView(v.VolumeId, version >= new Microversion(2, 3) ? v.DeleteOnTermination : null)).ToList(),
             Host = context.Caller().IsAdmin ? server.Host : null,
             Locked = version >= new Microversion(2, 9) ? server.Locked : null,
         };
@@ -85,9 +87,10 @@ internal sealed record ServerView(string Id, string Name, string Status, string 
         [Link.Self(context.Url($"/compute/v2.1/servers/{server.Id}")), new("bookmark", context.Url($"/compute/servers/{server.Id}"))];
 
     /// <summary>Tells a project whether two of its servers share a hypervisor, and nothing else. Nova's is 56 hexadecimal digits too.</summary>
-    private static string HostIdOf(string projectId, string host) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(projectId + host)))[..56];
+    private static string HostIdOf(string projectId, string host) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(projectId + host)))[..56];
 }
 
 /// <summary>A volume of a server; <c>delete_on_termination</c> from microversion 2.3.</summary>
-internal sealed record AttachedVolume(
-    string Id, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] bool? DeleteOnTermination);
+internal sealed record AttachedVolumeView(
+    VolumeId Id, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] bool? DeleteOnTermination);

@@ -29,7 +29,7 @@ internal sealed partial class EngineHost : IAsyncDisposable
         background = new BackgroundWork(logger);
         Matching = new MatchingService(realTime);
         Namespaces = new NamespaceRegistry(commits);
-        SearchAttributes = new SearchAttributeRegistry();
+        SearchAttributes = new SearchAttributeRegistry(commits);
         Visibility = new VisibilityIndex(SearchAttributes);
     }
 
@@ -201,12 +201,24 @@ internal sealed partial class EngineHost : IAsyncDisposable
     });
 
     /// <summary>Takes over what the store has. Called once, before the server listens.</summary>
-    public async Task RecoverAsync(CancellationToken cancellationToken)
+    /// <param name="others">Gets the stored values that are not the engine's own.</param>
+    public async Task RecoverAsync(Action<BlobChange> others, CancellationToken cancellationToken)
     {
         var state = await store.LoadAsync(cancellationToken);
-        foreach (var blob in state.Blobs.Where(NamespaceRegistry.Owns))
+        foreach (var blob in state.Blobs)
         {
-            Namespaces.Load(blob);
+            if (NamespaceRegistry.Owns(blob))
+            {
+                Namespaces.Load(blob);
+            }
+            else if (SearchAttributeRegistry.Owns(blob))
+            {
+                SearchAttributes.Load(blob);
+            }
+            else
+            {
+                others(blob);
+            }
         }
 
         foreach (var (key, header) in state.Closed)

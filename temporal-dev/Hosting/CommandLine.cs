@@ -1,5 +1,6 @@
 using System.Globalization;
 using SnapshotFlow.TemporalDev.Engine;
+using SnapshotFlow.TemporalDev.Store.Postgres;
 using YamlDotNet.Serialization;
 using YamlDotNet.Serialization.NamingConventions;
 
@@ -27,7 +28,13 @@ public static class CommandLine
                                       Bool, Datetime or KeywordList
           --retention DURATION        keep closed runs for this long, such as 72h or 3d (default 72h)
           --dynamic-config-value K=V  limit.historyCount.suggestContinueAsNew and limit.blobSize.error have an effect
-          --config FILE               read namespace, port, retention and search_attributes from a YAML file; flags win
+          --db-connection STRING      keep everything in this PostgreSQL, 15 or newer, so that it survives the server: an Npgsql
+                                      connection string such as "Host=localhost;Database=temporal;Username=me". Without it all
+                                      is in memory. Also taken from the environment variable TEMPORAL_DEV_DB, where a
+                                      password belongs. Developer server only
+          --db-schema NAME            schema for the server's tables (default temporal_dev); one running server per schema
+          --config FILE               read namespace, port, retention, search_attributes, db_connection and db_schema from a
+                                      YAML file; flags and TEMPORAL_DEV_DB win
           --log-level LEVEL           debug, info, warn (default) or error
           --enable-time-skipping      test server: skip time from the start
           --help                      this text
@@ -36,6 +43,8 @@ public static class CommandLine
         """;
 
     private const int DefaultPort = 7233;
+
+    private const string DatabaseVariable = "TEMPORAL_DEV_DB";
 
     /// <summary>Flags without a value. Everything else that begins with two dashes takes the next argument.</summary>
     private static readonly HashSet<string> Switches = ["--headless", "--enable-time-skipping", "--help", "-h", "--log-config"];
@@ -62,8 +71,31 @@ public static class CommandLine
     {
         var flags = Split(args).ToList();
         var options = flags.Where(f => f.Name == "--config").Aggregate(defaults, (current, flag) => ReadFile(current, flag.Value!));
-        return flags.Aggregate(options, Apply);
+        if (!options.IsTestServer && Environment.GetEnvironmentVariable(DatabaseVariable) is { Length: > 0 } connection)
+        {
+            options = options with { Database = Database(options, connection) };
+        }
+
+        return Check(flags.Aggregate(options, Apply));
     }
+
+    private static ServerOptions Check(ServerOptions options)
+    {
+        if (options is { IsTestServer: true, Database: not null })
+        {
+            throw new UsageException("a test server keeps its data in memory: time that it has skipped could not go on after a restart. Use 'server start-dev' with --db-connection");
+        }
+
+        return options.Database is { ConnectionString.Length: 0 }
+            ? throw new UsageException("--db-schema needs --db-connection or TEMPORAL_DEV_DB")
+            : options;
+    }
+
+    private static PostgresStoreOptions Database(ServerOptions options, string? connection = null, string? schema = null) => new()
+    {
+        ConnectionString = connection ?? options.Database?.ConnectionString ?? "",
+        Schema = schema ?? options.Database?.Schema ?? PostgresStoreOptions.DefaultSchema,
+    };
 
     private static IEnumerable<(string Name, string? Value)> Split(IEnumerable<string> args)
     {
@@ -96,6 +128,10 @@ public static class CommandLine
         "--dynamic-config-value" => Configure(options, flag.Value!),
         "--log-level" => options with { LogLevel = Level(flag.Value!) },
         "--enable-time-skipping" => options with { StartUnlocked = true },
+        "--db-connection" => options with { Database = Database(options, connection: flag.Value) },
+        "--db-schema" => options with { Database = Database(options, schema: flag.Value) },
+        "--db-filename" or "-f" => throw new UsageException(
+            $"{flag.Name} {flag.Value}: this server keeps its data in PostgreSQL and not in a file; use --db-connection, or neither to keep it in memory"),
         _ => options,
     };
 
@@ -176,6 +212,7 @@ public static class CommandLine
             Namespaces = file.Namespace is null ? options.Namespaces : [.. options.Namespaces, file.Namespace],
             Retention = file.Retention is null ? options.Retention : Length($"{path}: retention", file.Retention),
             SearchAttributes = file.SearchAttributes ?? options.SearchAttributes,
+            Database = options.IsTestServer || (file.DbConnection ?? file.DbSchema) is null ? options.Database : Database(options, file.DbConnection, file.DbSchema),
         };
     }
 
@@ -188,5 +225,9 @@ public static class CommandLine
         public string? Retention { get; set; }
 
         public Dictionary<string, string>? SearchAttributes { get; set; }
+
+        public string? DbConnection { get; set; }
+
+        public string? DbSchema { get; set; }
     }
 }

@@ -1,5 +1,6 @@
 using SnapshotFlow.TemporalDev.Engine;
 using SnapshotFlow.TemporalDev.Store;
+using SnapshotFlow.TemporalDev.Store.Postgres;
 
 namespace SnapshotFlow.TemporalDev.Hosting;
 
@@ -29,7 +30,10 @@ public sealed record ServerOptions
 
     public EngineOptions Engine { get; init; } = new();
 
-    /// <summary>Where state survives; null keeps it in memory only. The server disposes it.</summary>
+    /// <summary>The PostgreSQL in which state survives; null keeps it in memory only.</summary>
+    public PostgresStoreOptions? Database { get; init; }
+
+    /// <summary>Another store than <see cref="Database"/> says. The server disposes it.</summary>
     public IStore? Store { get; init; }
 
     public LogLevel LogLevel { get; init; } = LogLevel.Warning;

@@ -5,9 +5,12 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using SnapshotFlow.TemporalDev.Engine;
 using SnapshotFlow.TemporalDev.Rpc;
+using SnapshotFlow.TemporalDev.Schedules;
 using SnapshotFlow.TemporalDev.Store;
+using SnapshotFlow.TemporalDev.Store.Postgres;
 using SnapshotFlow.TemporalDev.Time;
 using SnapshotFlow.TemporalDev.Visibility;
+using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
 namespace SnapshotFlow.TemporalDev.Hosting;
 
@@ -28,10 +31,13 @@ public sealed class TemporalDevServer : IAsyncDisposable
     private readonly WebApplication app;
     private readonly EngineHost engine;
 
-    private TemporalDevServer(WebApplication app, EngineHost engine, string address)
+    private readonly Scheduler scheduler;
+
+    private TemporalDevServer(WebApplication app, EngineHost engine, Scheduler scheduler, string address)
     {
         this.app = app;
         this.engine = engine;
+        this.scheduler = scheduler;
         Address = address;
     }
 
@@ -49,23 +55,34 @@ public sealed class TemporalDevServer : IAsyncDisposable
     {
         var app = Build(options);
         var engine = CreateEngine(options, app.Services.GetRequiredService<ILoggerFactory>());
+        WorkflowService? workflows = null;
+        var scheduler = new Scheduler(
+            engine.Clock,
+            engine.Commits,
+            engine.SearchAttributes,
+            new EngineActions(engine, request => workflows!.StartAsync(request)),
+            app.Services.GetRequiredService<ILogger<Scheduler>>());
+        workflows = new WorkflowService(engine, scheduler);
         try
         {
-            await engine.RecoverAsync(cancellationToken);
+            await engine.RecoverAsync(blob => Load(scheduler, blob), cancellationToken);
             await RegisterAsync(engine, options);
-            Map(app, engine, options);
+            engine.RunClosed += closed => Tell(scheduler, closed);
+            scheduler.Start();
+            Map(app, engine, workflows, new OperatorService(engine, scheduler), options);
             await StartListeningAsync(app, options, cancellationToken);
             engine.KeepRetention();
         }
         catch
         {
+            await scheduler.DisposeAsync();
             await engine.DisposeAsync();
             await app.DisposeAsync();
             throw;
         }
 
         var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        return new TemporalDevServer(app, engine, new Uri(address).Authority);
+        return new TemporalDevServer(app, engine, scheduler, new Uri(address).Authority);
     }
 
     public async ValueTask DisposeAsync()
@@ -73,8 +90,27 @@ public sealed class TemporalDevServer : IAsyncDisposable
         // Parked polls end first: their callers would otherwise hold the stop up for a whole poll.
         engine.Matching.Dispose();
         await app.StopAsync(new CancellationToken(canceled: true));
+        await scheduler.DisposeAsync();
         await engine.DisposeAsync();
         await app.DisposeAsync();
+    }
+
+    private static void Load(Scheduler scheduler, BlobChange blob)
+    {
+        if (!Scheduler.Owns(blob))
+        {
+            throw new InvalidDataException($"the stored data has values of the unknown kind '{blob.Kind}'; it was written by a newer version");
+        }
+
+        scheduler.Load(blob);
+    }
+
+    private static void Tell(Scheduler scheduler, ClosedRun closed)
+    {
+        if (closed.NextRunId is null)
+        {
+            scheduler.ActionClosed(closed.FirstRunId);
+        }
     }
 
     private static WebApplication Build(ServerOptions options)
@@ -100,14 +136,11 @@ public sealed class TemporalDevServer : IAsyncDisposable
 
     private static EngineHost CreateEngine(ServerOptions options, ILoggerFactory loggers)
     {
-        var store = options.Store ?? new MemoryStore();
+        var store = options.Store ?? (options.Database is { } database
+            ? new PostgresStore(database, FailStop.Now, TimeProvider.System, loggers.CreateLogger<PostgresStore>())
+            : new MemoryStore());
         var clock = new VirtualClock(TimeProvider.System, options.IsTestServer, options.StartUnlocked);
-        var commits = new CommitQueue(store, static error =>
-        {
-            // Memory is ahead of the data: nothing may be answered from it any more.
-            Console.Error.WriteLine($"temporal-dev: the store failed for good, and what it has not taken is lost: {error.Message}");
-            Environment.Exit(1);
-        });
+        var commits = new CommitQueue(store, FailStop.Now);
         return new EngineHost(options.Engine, clock, TimeProvider.System, store, commits, loggers.CreateLogger<EngineHost>());
     }
 
@@ -124,7 +157,7 @@ public sealed class TemporalDevServer : IAsyncDisposable
             var added = options.SearchAttributes.Where(a => known.KindOf(a.Key) is null).Select(a => KeyValuePair.Create(a.Key, ParseKind(a.Key, a.Value))).ToList();
             if (added.Count > 0)
             {
-                engine.SearchAttributes.Register(name, added);
+                await engine.SearchAttributes.RegisterAsync(name, added);
             }
         }
     }
@@ -133,13 +166,27 @@ public sealed class TemporalDevServer : IAsyncDisposable
         ? kind
         : throw new ArgumentException($"search attribute {name} has the unknown type {type}; use Text, Keyword, Int, Double, Bool, Datetime or KeywordList");
 
-    private static void Map(WebApplication app, EngineHost engine, ServerOptions options)
+    private static void Map(WebApplication app, EngineHost engine, WorkflowService workflows, OperatorService operators, ServerOptions options)
     {
         var binding = new GrpcBinding(app.Services.GetRequiredService<ILogger<GrpcBinding>>());
-        app.MapGrpcService(binding.Bind(Temporalio.Api.WorkflowService.V1.ServiceReflection.Descriptor.Services[0], new WorkflowService(engine)));
+        var services = new List<(ServiceDescriptor Service, object Implementation)>
+        {
+            (Temporalio.Api.WorkflowService.V1.ServiceReflection.Descriptor.Services[0], workflows),
+            (Temporalio.Api.OperatorService.V1.ServiceReflection.Descriptor.Services[0], operators),
+        };
         if (options.IsTestServer)
         {
-            app.MapGrpcService(binding.Bind(Temporalio.Api.TestService.V1.ServiceReflection.Descriptor.Services[0], new TestService(engine.Clock)));
+            services.Add((Temporalio.Api.TestService.V1.ServiceReflection.Descriptor.Services[0], new TestService(engine.Clock)));
+        }
+
+        foreach (var (service, implementation) in services)
+        {
+            app.MapGrpcService(binding.Bind(service, implementation));
+        }
+
+        foreach (var reflection in Reflection.Bind(() => [.. services.Select(s => ServedService.Describe(s.Service, ServedService.MethodsOf(s.Service, s.Implementation.GetType())))]))
+        {
+            app.MapGrpcService(reflection);
         }
 
         app.MapGrpcService(HealthService.Definition());

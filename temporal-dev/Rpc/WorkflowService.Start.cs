@@ -7,7 +7,10 @@ namespace SnapshotFlow.TemporalDev.Rpc;
 
 internal sealed partial class WorkflowService
 {
-    public async Task<StartWorkflowExecutionResponse> StartWorkflowExecution(StartWorkflowExecutionRequest request, ServerCallContext context)
+    public Task<StartWorkflowExecutionResponse> StartWorkflowExecution(StartWorkflowExecutionRequest request, ServerCallContext context) => StartAsync(request);
+
+    /// <summary>Starts a workflow for a client, or for a schedule.</summary>
+    public async Task<StartWorkflowExecutionResponse> StartAsync(StartWorkflowExecutionRequest request)
     {
         RequireNamespace(request.Namespace);
         var start = PrepareStart(request) with

@@ -1,4 +1,5 @@
 using SnapshotFlow.TemporalDev.Engine;
+using SnapshotFlow.TemporalDev.Schedules;
 
 namespace SnapshotFlow.TemporalDev.Rpc;
 
@@ -6,7 +7,7 @@ namespace SnapshotFlow.TemporalDev.Rpc;
 /// <c>temporal.api.workflowservice.v1.WorkflowService</c>. Methods are found by name (see <c>GrpcBinding</c>); each checks its
 /// request, finds the run and calls the engine. One file per topic.
 /// </summary>
-internal sealed partial class WorkflowService(EngineHost engine)
+internal sealed partial class WorkflowService(EngineHost engine, Scheduler scheduler)
 {
     /// <summary>What this server calls itself. The SDK only logs it.</summary>
     public const string ServerVersion = "1.29.0";

@@ -85,6 +85,24 @@ public sealed class CalendarMatcher
     }
 
     /// <summary>
+    /// A time up to which everything from the matching <paramref name="time"/> on matches too: the end of its day, hour, minute or second, whichever is the longest
+    /// that the fields cover entirely.
+    /// </summary>
+    public DateTimeOffset EndOfMatch(DateTimeOffset time)
+    {
+        const ulong AllSixty = (1UL << 60) - 1;
+        const ulong AllDay = (1UL << 24) - 1;
+        var local = Local(time);
+        var left = seconds != AllSixty ? OneSecond
+            : minutes != AllSixty ? TimeSpan.FromSeconds(60 - local.Second)
+            : hours != AllDay ? TimeSpan.FromSeconds(3600 - (local.Minute * 60) - local.Second)
+            : TimeSpan.FromDays(1) - local.TimeOfDay;
+
+        // Where clocks change on the way, the local clock does not tell how long it is: go second by second there.
+        return zone.GetUtcOffset(time) == zone.GetUtcOffset(time + left) ? time + left : time + OneSecond;
+    }
+
+    /// <summary>
     /// A place to go on searching for <paramref name="day"/>, given the offset in force before it: its first instant, or a little earlier when clocks were set back
     /// in between (the rest of the day before is then searched once more, which is right: its last hour repeats).
     /// </summary>

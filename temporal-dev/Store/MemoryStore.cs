@@ -27,6 +27,7 @@ public sealed class MemoryStore(bool retain = false) : IStore
     {
         lock (gate)
         {
+            Check_NeedsLock(batch);
             foreach (var transition in batch)
             {
                 foreach (var change in transition.Runs)
@@ -68,14 +69,25 @@ public sealed class MemoryStore(bool retain = false) : IStore
 
     private static StoredRun Copy(StoredRun run) => run with { Events = [.. run.Events.Select(e => e.Clone())] };
 
+    /// <summary>Refuses the batch as a whole when events do not follow each other.</summary>
+    private void Check_NeedsLock(IReadOnlyList<Transition> batch)
+    {
+        var lengths = new Dictionary<RunKey, int>();
+        foreach (var change in batch.SelectMany(t => t.Runs).Where(c => c.Events.Count > 0))
+        {
+            var length = lengths.TryGetValue(change.Key, out var known) ? known : runs.GetValueOrDefault(change.Key)?.Events.Count ?? 0;
+            if (change.FirstEventId != length + 1)
+            {
+                throw new InvalidOperationException($"run {change.Key.RunId} has {length} events; event {change.FirstEventId} cannot follow");
+            }
+
+            lengths[change.Key] = length + change.Events.Count;
+        }
+    }
+
     private void Write_NeedsLock(RunChange change)
     {
         var events = runs.TryGetValue(change.Key, out var known) ? (List<HistoryEvent>)known.Events : [];
-        if (change.Events.Count > 0 && change.FirstEventId != events.Count + 1)
-        {
-            throw new InvalidOperationException($"run {change.Key.RunId} has {events.Count} events; event {change.FirstEventId} cannot follow");
-        }
-
         events.AddRange(change.Events);
         if (change.Header.IsCurrent)
         {

@@ -9,15 +9,19 @@ namespace SnapshotFlow.TemporalDev.Visibility;
 /// What lists and counts look at: every run of every namespace as it was at its last transition. Strongly consistent: whoever puts a record does so before the
 /// transition is answered. Writers of different runs do not wait for each other, and a list never holds a writer up.
 /// </summary>
-public sealed class VisibilityIndex(SearchAttributeRegistry attributes)
+internal sealed class VisibilityIndex(SearchAttributeRegistry attributes)
 {
     private readonly ConcurrentDictionary<string, ConcurrentDictionary<string, VisibilityRecord>> namespaces = new(StringComparer.Ordinal);
 
-    /// <summary>Shows the run as given, in place of what was shown of it before. The info is given away: the caller never changes it again.</summary>
+    /// <summary>
+    /// Shows the run as given, in place of what was shown of it before. Records may arrive out of order: an older state never replaces a newer one. The info is given
+    /// away: the caller never changes it again.
+    /// </summary>
     public void Put(string @namespace, WorkflowExecutionInfo info)
     {
         var record = new VisibilityRecord(info);
-        namespaces.GetOrAdd(@namespace, _ => new(StringComparer.Ordinal))[record.RunId] = record;
+        namespaces.GetOrAdd(@namespace, _ => new(StringComparer.Ordinal)).AddOrUpdate(
+            record.RunId, record, (_, shown) => shown.Info.StateTransitionCount > info.StateTransitionCount ? shown : record);
     }
 
     public void Remove(string @namespace, string runId)

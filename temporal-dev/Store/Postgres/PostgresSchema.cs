@@ -1,0 +1,83 @@
+using Npgsql;
+
+namespace SnapshotFlow.TemporalDev.Store.Postgres;
+
+/// <summary>The server's tables. They are made by the server itself, by whoever holds the lock on the data.</summary>
+/// <remarks>
+/// Histories are rows of several events, as they were written together: immutable, only ever added to and deleted with their run.
+/// Everything the server looks for is in its memory, so there is one index per table and one for the rule that a workflow id has
+/// one current run.
+/// </remarks>
+internal static class PostgresSchema
+{
+    /// <summary>Format of the data. A server reads its own format and nothing newer.</summary>
+    private const int Version = 1;
+
+    private const string Tables = """
+        create table server (
+            only_row   boolean primary key default true check (only_row),
+            version    integer not null,
+            last_batch bigint not null);
+        comment on column server.last_batch is 'Number of the last committed batch; changed by every commit and every start, so a server sees when another one has written.';
+
+        create table runs (
+            run_id           uuid primary key,
+            namespace        text not null,
+            workflow_id      text not null,
+            start_request_id text not null,
+            is_current       boolean not null,
+            is_live          boolean not null,
+            info             bytea not null,
+            side             bytea not null) with (fillfactor = 70);
+        create unique index current_runs on runs (namespace, workflow_id) where is_current;
+        comment on column runs.info is 'temporal.api.workflow.v1.WorkflowExecutionInfo';
+        comment on column runs.side is 'What the run knows beyond its history, as UTF-8 JSON';
+        comment on column runs.is_live is 'Open, or still owes something to another run: read at the start with its history';
+
+        create table history (
+            run_id         uuid not null,
+            first_event_id bigint not null,
+            last_event_id  bigint not null check (last_event_id >= first_event_id),
+            events         bytea not null,
+            primary key (run_id, first_event_id));
+        comment on column history.events is 'temporal.api.history.v1.History';
+
+        create table blobs (
+            kind  text not null,
+            key   text not null,
+            value bytea not null,
+            primary key (kind, key));
+        """;
+
+    /// <summary>Makes the tables if there are none, and checks that the data is of this format.</summary>
+    public static async Task EnsureAsync(NpgsqlConnection connection, string schema, CancellationToken cancellationToken)
+    {
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        if (await ScalarAsync(connection, "select to_regclass('server') is null", cancellationToken) is true)
+        {
+            await ExecuteAsync(connection, $"create schema if not exists {schema}", cancellationToken);
+            await ExecuteAsync(connection, Tables, cancellationToken);
+            await ExecuteAsync(connection, $"insert into server (version, last_batch) values ({Version}, 0)", cancellationToken);
+        }
+
+        var version = (int)(await ScalarAsync(connection, "select version from server", cancellationToken))!;
+        if (version != Version)
+        {
+            throw new StoreException($"the data in schema {schema} has format {version}; this server reads format {Version}. Use the server that wrote it, or another schema");
+        }
+
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    private static async Task<object?> ScalarAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync(cancellationToken);
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+}

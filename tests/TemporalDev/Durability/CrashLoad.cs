@@ -1,0 +1,242 @@
+using System.Collections.Concurrent;
+using Temporalio.Api.Enums.V1;
+using Temporalio.Api.History.V1;
+using Temporalio.Client;
+using Temporalio.Common;
+using Temporalio.Exceptions;
+using Temporalio.Worker;
+
+namespace SnapshotFlow.Tests.TemporalDev.Durability;
+
+/// <summary>Clients and workers that keep a number of workflows in flight, and remember every answer that they got.</summary>
+internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed)
+{
+    public const int JourneysInFlight = 20;
+    public const int LedgersInFlight = 6;
+
+    private const string JourneyQueue = "journeys";
+    private const string LedgerQueue = "ledgers";
+
+    private readonly ConcurrentQueue<Finished> finished = new();
+    private readonly ConcurrentDictionary<string, bool> certainSignals = new();
+    private readonly Observer observer = new(client.Connection.WorkflowService, witness);
+    private readonly LedgerWorker ledgers = new(client.Connection.WorkflowService, witness, LedgerQueue);
+    private int inFlight;
+    private int number;
+
+    /// <summary>Workflows that have been started and have not ended.</summary>
+    public int InFlight => Volatile.Read(ref inFlight);
+
+    public int Completed => finished.Count;
+
+    public int Acknowledged => ledgers.Acknowledged;
+
+    /// <summary>Starts workflow after workflow until <paramref name="enough"/>, then waits for those that are under way.</summary>
+    public async Task RunAsync(CancellationToken enough, CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var options = new TemporalWorkerOptions(JourneyQueue) { MaxCachedWorkflows = 15 }
+            .AddWorkflow<Journey>().AddWorkflow<JourneyChild>().AddWorkflow<Tick>().AddAllActivities(new JourneyActivities());
+        using var worker = new TemporalWorker(client, options);
+        var ledger = ledgers.RunAsync(stop.Token);
+        await worker.ExecuteAsync(
+            () => Task.WhenAll(
+                Enumerable.Range(0, JourneysInFlight).Select(_ => RepeatAsync(TravelAsync, enough, cancellationToken))
+                    .Concat(Enumerable.Range(0, LedgersInFlight).Select(_ => RepeatAsync(KeepLedgerAsync, enough, cancellationToken)))),
+            cancellationToken);
+        await stop.CancelAsync();
+        await ledger;
+    }
+
+    /// <summary>Compares every history with what was seen and answered.</summary>
+    public async Task CheckAsync(CancellationToken cancellationToken)
+    {
+        var random = new Random(seed);
+        var replay = new List<WorkflowHistory>();
+        foreach (var workflow in finished)
+        {
+            var histories = new List<IReadOnlyList<HistoryEvent>>();
+            foreach (var runId in workflow.Runs)
+            {
+                var history = await observer.ReadAsync(workflow.Id, runId, random.Next(2, 60), cancellationToken);
+                histories.Add(history);
+                witness.CompareWithFinal(runId, history);
+                foreach (var broken in HistoryRules.Broken(history))
+                {
+                    witness.Accuse($"run {runId} of {workflow.Id}: {broken}");
+                }
+
+                foreach (var failed in history.Where(e => e.WorkflowTaskFailedEventAttributes is { Cause: not WorkflowTaskFailedCause.UnhandledCommand }))
+                {
+                    witness.Accuse($"run {runId} of {workflow.Id}: {failed}");
+                }
+
+                ledgers.CompareWithFinal(runId, history);
+                if (workflow.Itinerary is not null)
+                {
+                    replay.Add(new WorkflowHistory(workflow.Id, [.. history]));
+                }
+            }
+
+            CheckTokens(workflow, histories);
+        }
+
+        var replayer = new WorkflowReplayer(new WorkflowReplayerOptions().AddWorkflow<Journey>().AddWorkflow<JourneyChild>());
+        foreach (var result in await replayer.ReplayWorkflowsAsync(replay, false, cancellationToken))
+        {
+            if (result.ReplayFailure is not null)
+            {
+                witness.Accuse($"{result.History.Id} does not replay: {result.ReplayFailure.Message}");
+            }
+        }
+    }
+
+    private async Task RepeatAsync(Func<int, CancellationToken, Task> once, CancellationToken enough, CancellationToken cancellationToken)
+    {
+        while (!enough.IsCancellationRequested)
+        {
+            Interlocked.Increment(ref inFlight);
+            await once(Interlocked.Increment(ref number), cancellationToken);
+            Interlocked.Decrement(ref inFlight);
+        }
+    }
+
+    private async Task TravelAsync(int index, CancellationToken cancellationToken)
+    {
+        var id = $"journey-{index}";
+        var random = new Random(seed + index);
+        var itinerary = Itinerary.Draw(random, id);
+        var options = Options(id, JourneyQueue);
+        var (handle, _) = await Insisting.On(() => client.StartWorkflowAsync((Journey j) => j.RunAsync(itinerary), options), cancellationToken);
+        var following = observer.FollowAsync(id, handle.FirstExecutionRunId!, cancellationToken);
+        var current = client.GetWorkflowHandle<Journey, string>(id);
+        await Task.WhenAll(
+            SignalAsync(current, itinerary, new Random(random.Next()), cancellationToken),
+            BookAsync(current, itinerary, new Random(random.Next()), cancellationToken));
+        var (result, _) = await Insisting.On(() => current.GetResultAsync(), cancellationToken);
+        if (result != itinerary.Result(id))
+        {
+            witness.Accuse($"{id} answered {result} instead of {itinerary.Result(id)}");
+        }
+
+        finished.Enqueue(new Finished(id, await following, itinerary));
+    }
+
+    private async Task SignalAsync(WorkflowHandle<Journey> journey, Itinerary itinerary, Random random, CancellationToken cancellationToken)
+    {
+        foreach (var token in itinerary.Signals)
+        {
+            await Task.Delay(random.Next(300), cancellationToken);
+            var uncertain = await Insisting.On(() => journey.SignalAsync(j => j.ReceiveAsync(token)), cancellationToken);
+            certainSignals[token] = !uncertain;
+        }
+    }
+
+    private async Task BookAsync(WorkflowHandle<Journey> journey, Itinerary itinerary, Random random, CancellationToken cancellationToken)
+    {
+        foreach (var token in itinerary.Bookings)
+        {
+            await Task.Delay(random.Next(300), cancellationToken);
+            try
+            {
+                var (confirmed, _) = await Insisting.On(() => journey.ExecuteUpdateAsync(j => j.BookAsync(token), new WorkflowUpdateOptions { Id = token }), cancellationToken);
+                if (confirmed != $"confirmed {token}")
+                {
+                    witness.Accuse($"update {token} answered {confirmed}");
+                }
+
+                await RefuseAsync(journey, token + "/bad");
+            }
+            catch (RpcException e) when (e.Code == RpcException.StatusCode.NotFound)
+            {
+                // An attempt without an answer was the last thing the workflow waited for: it ended before the next attempt.
+                // That the booking is in its history and its result is checked in the end.
+            }
+        }
+    }
+
+    private async Task RefuseAsync(WorkflowHandle<Journey> journey, string updateId)
+    {
+        try
+        {
+            await journey.ExecuteUpdateAsync(j => j.BookAsync(""), new WorkflowUpdateOptions { Id = updateId });
+            witness.Accuse($"update {updateId} should have been rejected");
+        }
+        catch (WorkflowUpdateFailedException)
+        {
+            // As it should be.
+        }
+        catch (RpcException e) when (Insisting.HasNoAnswer(e) || e.Code == RpcException.StatusCode.NotFound)
+        {
+            // No answer, or the workflow was over: nothing to compare.
+        }
+    }
+
+    private async Task KeepLedgerAsync(int index, CancellationToken cancellationToken)
+    {
+        var id = $"ledger-{index}";
+        var (handle, _) = await Insisting.On(() => client.StartWorkflowAsync(LedgerWorker.WorkflowType, [], Options(id, LedgerQueue)), cancellationToken);
+        var following = observer.FollowAsync(id, handle.FirstExecutionRunId!, cancellationToken);
+        var (result, _) = await Insisting.On(() => client.GetWorkflowHandle(id).GetResultAsync<string>(), cancellationToken);
+        if (result != $"{LedgerWorker.Entries} entries")
+        {
+            witness.Accuse($"{id} answered {result}");
+        }
+
+        finished.Enqueue(new Finished(id, await following, null));
+    }
+
+    private static WorkflowOptions Options(string id, string queue) => new(id, queue)
+    {
+        TaskTimeout = TimeSpan.FromSeconds(2),
+        IdConflictPolicy = WorkflowIdConflictPolicy.UseExisting,
+        IdReusePolicy = WorkflowIdReusePolicy.RejectDuplicate,
+    };
+
+    /// <summary>Each acknowledged signal and update is in the histories exactly once.</summary>
+    private void CheckTokens(Finished workflow, List<IReadOnlyList<HistoryEvent>> histories)
+    {
+        if (workflow.Itinerary is not { } itinerary)
+        {
+            return;
+        }
+
+        var signals = histories.SelectMany(h => h).Where(e => e.WorkflowExecutionSignaledEventAttributes is not null)
+            .GroupBy(e => e.WorkflowExecutionSignaledEventAttributes.Input.Payloads_[0].Data.ToStringUtf8().Trim('"')).ToDictionary(g => g.Key, g => g.Count());
+        foreach (var token in itinerary.Signals)
+        {
+            var times = signals.GetValueOrDefault(token);
+            if (times == 0 || (times > 1 && certainSignals[token]))
+            {
+                witness.Accuse($"signal {token} is {times} times in the history");
+            }
+        }
+
+        foreach (var (greeting, times) in signals.Where(s => s.Key.Contains("/greeting-", StringComparison.Ordinal) && s.Value != 1))
+        {
+            witness.Accuse($"the signal {greeting} of a child is {times} times in the history of its parent");
+        }
+
+        foreach (var token in itinerary.Bookings)
+        {
+            var accepted = histories.SelectMany(h => h).Count(e => e.WorkflowExecutionUpdateAcceptedEventAttributes?.ProtocolInstanceId == token);
+            var completed = histories.SelectMany(h => h).Count(e => e.WorkflowExecutionUpdateCompletedEventAttributes?.Meta.UpdateId == token);
+            if (accepted != 1 || completed != 1)
+            {
+                witness.Accuse($"update {token} is accepted {accepted} times and completed {completed} times");
+            }
+        }
+
+        for (var step = 0; step < itinerary.Legs.Count; step++)
+        {
+            var child = $"{workflow.Id}/child-{step}";
+            var started = histories.SelectMany(h => h).Count(e => e.ChildWorkflowExecutionStartedEventAttributes?.WorkflowExecution.WorkflowId == child);
+            if (started != (itinerary.Legs[step] == Leg.Child ? 1 : 0))
+            {
+                witness.Accuse($"child {child} was started {started} times");
+            }
+        }
+    }
+
+    private sealed record Finished(string Id, IReadOnlyList<string> Runs, Itinerary? Itinerary);
+}
