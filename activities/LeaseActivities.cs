@@ -12,7 +12,7 @@ public sealed class LeaseActivities(string host, FreezeLeaseDirectory leases) : 
 {
     /// <inheritdoc/>
     [Activity]
-    public Task<IReadOnlyList<LeaseFact>> ListLeasesAsync() => ActivityErrors.Translate<IReadOnlyList<LeaseFact>>(async () =>
-        [.. (await leases.ReadOpenAsync(ActivityExecutionContext.Current.CancellationToken))
-            .Select(l => new LeaseFact(host, l.Server, l.RunToken, l.AgentAddress, l.RequestedAt, l.DeadlineAt))]);
+    public Task<IReadOnlyList<LeaseFact>> ListLeasesAsync() => ActivityErrors.Translate(() => Task.FromResult<IReadOnlyList<LeaseFact>>(
+        [.. leases.Scan().Select(file => file.Lease).OfType<FreezeLease>().Where(lease => lease.IsOpen)
+            .Select(l => new LeaseFact(host, l.Server, l.RunToken, l.AgentAddress, l.RequestedAt, l.DeadlineAt))]));
 }

@@ -65,4 +65,8 @@ public sealed class FakeHosts : IGuestActivities, IVolumeActivities
         Snapshots.TryRemove(input.Snapshot, out _);
         return Task.CompletedTask;
     }
+
+    [Activity]
+    public Task<StoredPage> ListVolumeSnapshotsAsync(ListSnapshotsInput input) => Task.FromResult(new StoredPage(
+        [.. Snapshots.OrderBy(s => s.Key.ToString(), StringComparer.Ordinal).Select(s => new StoredSnapshot(s.Key, s.Value, DateTimeOffset.UnixEpoch))], null));
 }

@@ -204,6 +204,36 @@ public sealed class VisibilityFilter : IAsyncLifetime
     public void Long_chains_of_conditions_are_fine() =>
         AssertSelects(string.Join(" OR ", Enumerable.Range(0, 20_000).Select(i => $"WorkflowId = '{i}'")) + " OR WorkflowId = 'alpha'", "alpha");
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Whatever_is_typed_is_either_understood_or_refused(int seed)
+    {
+        string[] words =
+        [
+            "WorkflowId", "Attempts", "Tags", "Notes", "StartTime", "ExecutionStatus", "Nothing", "=", "!=", "<", ">=", "IN", "NOT", "AND", "OR", "BETWEEN", "STARTS_WITH",
+            "IS", "NULL", "ORDER", "GROUP", "BY", "DESC", "(", ")", ",", "'a'", "\"Running\"", "`Load`", "5", "-1.5e3", "true", "'2026-01-01T00:00:00Z'", "'", "`", ";", "1x", "é",
+        ];
+        var random = new Random(seed);
+        var understood = 0;
+        for (var i = 0; i < 20_000; i++)
+        {
+            var query = string.Join(' ', Enumerable.Range(0, random.Next(1, 9)).Select(_ => words[random.Next(words.Length)]));
+            try
+            {
+                index.Count("default", query);
+                understood++;
+            }
+            catch (InvalidQueryException error)
+            {
+                Assert.StartsWith("invalid query: ", error.Message, StringComparison.Ordinal);
+            }
+        }
+
+        Assert.True(understood > 0, $"seed {seed} made no query that is understood");
+    }
+
     [Fact]
     public void Attributes_of_another_namespace_are_unknown() =>
         Assert.Throws<InvalidQueryException>(() => index.List("other", "Project = 'red'", 10, ByteString.Empty));

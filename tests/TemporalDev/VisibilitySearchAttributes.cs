@@ -72,6 +72,14 @@ public sealed class VisibilitySearchAttributes : IAsyncLifetime
     }
 
     [Fact]
+    public void A_payload_that_claims_another_type_gets_the_registered_one()
+    {
+        var given = Set(("K", "\"noon\""));
+        given.IndexedFields["K"].Metadata["type"] = ByteString.CopyFromUtf8("Datetime");
+        Assert.Equal("Keyword", registry.Of("ns").Check(given).IndexedFields["K"].Metadata["type"].ToStringUtf8());
+    }
+
+    [Fact]
     public async Task Too_large_values_are_refused()
     {
         Assert.Throws<SearchAttributeException>(() => registry.Of("ns").Check(Set(("K", $"\"{new string('x', 3000)}\""))));
