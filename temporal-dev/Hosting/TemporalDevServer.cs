@@ -169,22 +169,26 @@ public sealed class TemporalDevServer : IAsyncDisposable
     private static void Map(WebApplication app, EngineHost engine, WorkflowService workflows, OperatorService operators, ServerOptions options)
     {
         var binding = new GrpcBinding(app.Services.GetRequiredService<ILogger<GrpcBinding>>());
-        var services = new List<(ServiceDescriptor Service, object Implementation)>
+        var services = new List<ServedApi>
         {
-            (Temporalio.Api.WorkflowService.V1.ServiceReflection.Descriptor.Services[0], workflows),
-            (Temporalio.Api.OperatorService.V1.ServiceReflection.Descriptor.Services[0], operators),
+            new("temporal.api.workflowservice.v1.WorkflowService", () => Temporalio.Api.WorkflowService.V1.ServiceReflection.Descriptor.Services[0], workflows),
+            new("temporal.api.operatorservice.v1.OperatorService", () => Temporalio.Api.OperatorService.V1.ServiceReflection.Descriptor.Services[0], operators),
         };
         if (options.IsTestServer)
         {
-            services.Add((Temporalio.Api.TestService.V1.ServiceReflection.Descriptor.Services[0], new TestService(engine.Clock)));
+            services.Add(new(
+                "temporal.api.testservice.v1.TestService",
+                () => Temporalio.Api.TestService.V1.ServiceReflection.Descriptor.Services[0],
+                new TestService(engine.Clock)));
         }
 
-        foreach (var (service, implementation) in services)
+        app.Use(Unimplemented.Middleware(services));
+        foreach (var service in services)
         {
-            app.MapGrpcService(binding.Bind(service, implementation));
+            app.MapGrpcService(binding.Bind(service));
         }
 
-        foreach (var reflection in Reflection.Bind(() => [.. services.Select(s => ServedService.Describe(s.Service, ServedService.MethodsOf(s.Service, s.Implementation.GetType())))]))
+        foreach (var reflection in Reflection.Bind(() => [.. services.Select(s => ServedService.Describe(s.Descriptor(), ServedService.MethodsOf(s.Descriptor(), s.Implementation.GetType())))]))
         {
             app.MapGrpcService(reflection);
         }

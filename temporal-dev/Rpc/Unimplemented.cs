@@ -1,4 +1,4 @@
-using Google.Protobuf.Reflection;
+using SnapshotFlow.TemporalDev.Hosting;
 
 namespace SnapshotFlow.TemporalDev.Rpc;
 
@@ -18,8 +18,7 @@ internal static class Unimplemented
         ("PauseWorkflow", "workflow pause"),
         ("UnpauseWorkflow", "workflow pause"),
         ("TimeSkipping", "time skipping per workflow"),
-        ("Activity", "operator commands on activities"),
-        ("Worker", "the worker registry"),
+        ("Worker", "counting and configuring workers"),
         ("TaskQueuePartitions", "task queue partitions"),
         ("TaskQueue", "task queue configuration"),
         ("Archived", "archival"),
@@ -32,10 +31,20 @@ internal static class Unimplemented
         ("WorkflowExecutionOptions", "changing the options of a run"),
     ];
 
-    public static RpcException Method(MethodDescriptor method)
+    /// <summary>Answers calls to methods that nobody serves, before gRPC does so without a word about the feature.</summary>
+    public static Func<HttpContext, RequestDelegate, Task> Middleware(IReadOnlyList<ServedApi> services) => async (context, next) =>
     {
-        return new RpcException(new Status(StatusCode.Unimplemented, $"{method.Name}: temporal-dev does not implement {FeatureOf(method.Name)}."));
-    }
+        if (context.Request.Path.Value?.Split('/') is not [_, var service, var method] || services.FirstOrDefault(s => s.Name == service) is not { } api || api.Serves(method))
+        {
+            await next(context);
+            return;
+        }
+
+        await context.Request.Body.CopyToAsync(Stream.Null, context.RequestAborted);
+        context.Response.ContentType = "application/grpc";
+        context.Response.Headers["grpc-status"] = ((int)StatusCode.Unimplemented).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        context.Response.Headers["grpc-message"] = Uri.EscapeDataString($"{method}: temporal-dev does not implement {FeatureOf(method)}.");
+    };
 
     /// <summary>The feature that a call belongs to; the call's own name when it is none of those left out on purpose.</summary>
     public static string FeatureOf(string methodName) =>
