@@ -4,52 +4,37 @@ using SnapshotFlow.TemporalDev.Rpc;
 
 namespace SnapshotFlow.TemporalDev.Hosting;
 
-/// <summary>A service of the protocol and the object whose methods serve it.</summary>
-/// <param name="Name">Full name, as in the path of a call.</param>
-/// <param name="Descriptor">
-/// The protocol's own description. Making it costs more than the whole rest of the start, so it is only made for those who ask.
-/// </param>
-internal sealed record ServedApi(string Name, Func<Google.Protobuf.Reflection.ServiceDescriptor> Descriptor, object Implementation)
-{
-    private readonly Dictionary<string, MethodInfo> methods = Implementation.GetType().GetMethods(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
-        .Where(m => m.GetParameters() is [_, { ParameterType: var context }] && context == typeof(ServerCallContext))
-        .ToDictionary(m => m.Name, StringComparer.Ordinal);
-
-    /// <summary>Public methods <c>Task&lt;Response&gt; Name(Request, ServerCallContext)</c>.</summary>
-    public IEnumerable<MethodInfo> Methods => methods.Values;
-
-    public bool Serves(string method) => methods.ContainsKey(method);
-}
-
 /// <summary>
-/// Binds a gRPC service to an object: each method of the protocol is served by the object's method of the same name. No generated
-/// service code is needed.
+/// Binds a gRPC service from the class that implements it: each public method that takes a message and a call context and promises a
+/// message is the call of that name. A call that nobody has written is answered by <see cref="Unimplemented"/>. No generated service
+/// code is needed, and no descriptors: making those of the workflow service would be two thirds of the server's start.
 /// </summary>
 internal sealed partial class GrpcBinding(ILogger<GrpcBinding> logger)
 {
     private static readonly MethodInfo AddUnary = typeof(GrpcBinding).GetMethod(nameof(Add), BindingFlags.NonPublic | BindingFlags.Instance)!;
 
-    public ServerServiceDefinition Bind(ServedApi api)
+    /// <param name="service">Full name, for example <c>temporal.api.workflowservice.v1.WorkflowService</c>.</param>
+    /// <param name="implementation">Has the calls as methods.</param>
+    public ServerServiceDefinition Bind(string service, object implementation)
     {
         var builder = ServerServiceDefinition.CreateBuilder();
-        foreach (var method in api.Methods)
+        foreach (var method in implementation.GetType().GetMethods())
         {
-            var request = method.GetParameters()[0].ParameterType;
-            var response = method.ReturnType.GetGenericArguments()[0];
-            AddUnary.MakeGenericMethod(request, response).Invoke(this, [builder, api, method]);
+            if (method.GetParameters() is [{ ParameterType: var request }, { ParameterType: var context }] && context == typeof(ServerCallContext)
+                && method.ReturnType.GenericTypeArguments is [var response])
+            {
+                AddUnary.MakeGenericMethod(request, response).Invoke(this, [builder, service, method, implementation]);
+            }
         }
 
         return builder.Build();
     }
 
-    private void Add<TRequest, TResponse>(ServerServiceDefinition.Builder builder, ServedApi api, MethodInfo method)
+    private void Add<TRequest, TResponse>(ServerServiceDefinition.Builder builder, string service, MethodInfo method, object implementation)
         where TRequest : class, IMessage<TRequest>, new()
-        where TResponse : class, IMessage<TResponse>, new()
-    {
-        builder.AddMethod(
-            new Method<TRequest, TResponse>(MethodType.Unary, api.Name, method.Name, MarshallerOf<TRequest>(), MarshallerOf<TResponse>()),
-            Guard(method.Name, method.CreateDelegate<UnaryServerMethod<TRequest, TResponse>>(api.Implementation)));
-    }
+        where TResponse : class, IMessage<TResponse>, new() => builder.AddMethod(
+            new Method<TRequest, TResponse>(MethodType.Unary, service, method.Name, MarshallerOf<TRequest>(), MarshallerOf<TResponse>()),
+            Guard(method.Name, method.CreateDelegate<UnaryServerMethod<TRequest, TResponse>>(implementation)));
 
     private UnaryServerMethod<TRequest, TResponse> Guard<TRequest, TResponse>(string name, UnaryServerMethod<TRequest, TResponse> method)
         where TRequest : class

@@ -1,4 +1,5 @@
-using SnapshotFlow.TemporalDev.Hosting;
+using System.Globalization;
+using Microsoft.AspNetCore.Routing.Patterns;
 
 namespace SnapshotFlow.TemporalDev.Rpc;
 
@@ -31,22 +32,31 @@ internal static class Unimplemented
         ("WorkflowExecutionOptions", "changing the options of a run"),
     ];
 
-    /// <summary>Answers calls to methods that nobody serves, before gRPC does so without a word about the feature.</summary>
-    public static Func<HttpContext, RequestDelegate, Task> Middleware(IReadOnlyList<ServedApi> services) => async (context, next) =>
+    /// <summary>Answers every call of a service that is not among the served ones.</summary>
+    public static void Map(WebApplication app, string service, IReadOnlySet<string> served)
     {
-        if (context.Request.Path.Value?.Split('/') is not [_, var service, var method] || services.FirstOrDefault(s => s.Name == service) is not { } api || api.Serves(method))
-        {
-            await next(context);
-            return;
-        }
+        var calls = RoutePatternFactory.Parse($"/{service}/{{method}}", defaults: null, parameterPolicies: new { method = new NotServed(served) });
 
-        await context.Request.Body.CopyToAsync(Stream.Null, context.RequestAborted);
+        // Before the library's own route for unknown methods, which names no feature.
+        app.Map(calls, Refuse).WithOrder(-1);
+    }
+
+    private static Task Refuse(HttpContext context)
+    {
+        var method = (string)context.GetRouteValue("method")!;
         context.Response.ContentType = "application/grpc";
-        context.Response.Headers["grpc-status"] = ((int)StatusCode.Unimplemented).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        context.Response.Headers["grpc-status"] = ((int)StatusCode.Unimplemented).ToString(CultureInfo.InvariantCulture);
         context.Response.Headers["grpc-message"] = Uri.EscapeDataString($"{method}: temporal-dev does not implement {FeatureOf(method)}.");
-    };
+        return Task.CompletedTask;
+    }
 
     /// <summary>The feature that a call belongs to; the call's own name when it is none of those left out on purpose.</summary>
     public static string FeatureOf(string methodName) =>
         Features.FirstOrDefault(f => methodName.Contains(f.Part, StringComparison.Ordinal)).Feature ?? methodName;
+
+    private sealed class NotServed(IReadOnlySet<string> served) : IRouteConstraint
+    {
+        public bool Match(HttpContext? httpContext, IRouter? route, string routeKey, RouteValueDictionary values, RouteDirection routeDirection) =>
+            values[routeKey] is string method && !served.Contains(method);
+    }
 }
