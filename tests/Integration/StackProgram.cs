@@ -10,8 +10,8 @@ internal static class StackProgram
         var own = new DirectoryInfo(AppContext.BaseDirectory);
         // artifacts/bin/<project>/<configuration>: the neighbour of this test program.
         var program = Path.Combine(own.Parent!.Parent!.FullName, "SnapshotFlow.Stack", own.Name, "snapshotflow-stack");
-        // A test run in the background of a shell ignores SIGINT, and so would everything that it starts. env becomes the program: the process id stays.
-        var start = new ProcessStartInfo("env", ["--default-signal=INT", program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // A test run that was itself started in the background hands down SIGINT as ignored; a program that is to be interrupted must not inherit that.
+        var start = new ProcessStartInfo("env", ["--default-signal=INT,TERM,HUP", program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in environment)
         {
             start.Environment[name] = value;
