@@ -79,6 +79,7 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
             }
 
             CheckTokens(workflow, histories);
+            await CheckListAsync(workflow, cancellationToken);
         }
 
         var replayer = new WorkflowReplayer(new WorkflowReplayerOptions().AddWorkflow<Journey>().AddWorkflow<JourneyChild>());
@@ -235,6 +236,22 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
             {
                 witness.Accuse($"child {child} was started {started} times");
             }
+        }
+    }
+
+    /// <summary>The list knows exactly the runs that there were, all closed.</summary>
+    private async Task CheckListAsync(Finished workflow, CancellationToken cancellationToken)
+    {
+        var listed = new List<(string RunId, WorkflowExecutionStatus Status)>();
+        await foreach (var run in client.ListWorkflowsAsync($"WorkflowId = '{workflow.Id}'").WithCancellation(cancellationToken))
+        {
+            listed.Add((run.RunId, run.Status));
+        }
+
+        var expected = workflow.Runs.Select((run, i) => (run, i == workflow.Runs.Count - 1 ? WorkflowExecutionStatus.Completed : WorkflowExecutionStatus.ContinuedAsNew));
+        if (!listed.ToHashSet().SetEquals(expected))
+        {
+            witness.Accuse($"{workflow.Id} is listed as {string.Join(", ", listed)}; it was {string.Join(", ", expected)}");
         }
     }
 
