@@ -25,7 +25,7 @@ public sealed class ServerStore(Database database)
     /// <summary>As <see cref="FindVisibleAsync(Session, ServerId, Caller)"/>, and nobody changes it until the transaction ends.</summary>
     public async Task<Server?> LockVisibleAsync(Session session, ServerId id, Caller caller)
     {
-        const string Sql = "SELECT true FROM servers WHERE id = @Id FOR UPDATE";
+        const string Sql = "SELECT true FROM servers WHERE id = @Id FOR NO KEY UPDATE";
         await session.ScalarAsync<bool>(Sql, new { Id = id });
         return await FindVisibleAsync(session, id, caller);
     }

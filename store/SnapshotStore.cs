@@ -169,7 +169,7 @@ public sealed class SnapshotStore(Database database)
     public async Task<bool> CopyGlanceMetadataAsync(Session session, VolumeId volume, SnapshotId snapshot)
     {
         // The snapshot's row is locked so that it is not deleted while it is being given metadata.
-        const string Hold = "SELECT true FROM snapshots WHERE id = @Snapshot AND volume_id = @Volume AND status IN ('creating', 'available') FOR UPDATE";
+        const string Hold = "SELECT true FROM snapshots WHERE id = @Snapshot AND volume_id = @Volume AND status IN ('creating', 'available') FOR NO KEY UPDATE";
         const string Copy = """
             INSERT INTO snapshot_glance_metadata (snapshot_id, key, value)
             SELECT @Snapshot, key, value FROM volume_glance_metadata WHERE volume_id = @Volume

@@ -38,7 +38,7 @@ public sealed class VolumeStore(Database database)
             FROM volumes
             WHERE id = ANY(@Ids) AND deleted_at IS NULL
             ORDER BY id
-            FOR UPDATE
+            FOR NO KEY UPDATE
             """;
         return await session.ListAsync<Volume>(Sql, new { Ids = ids.Select(i => i.Value).ToArray() });
     }

@@ -15,7 +15,10 @@ try
         Console.WriteLine($"temporal-dev listens on {server.Address}");
     }
 
-    await server.Stopped;
+    using var ended = new CancellationTokenSource();
+    var orphaned = options.IsTestServer ? ParentWatch.ParentEndedAsync(ended.Token) : Task.Delay(Timeout.Infinite, ended.Token);
+    await Task.WhenAny(server.Stopped, orphaned);
+    await ended.CancelAsync();
     return 0;
 }
 catch (Exception e) when (e is UsageException or StoreException or IOException or ArgumentException or FormatException)

@@ -22,17 +22,19 @@ internal static class FreezeDecision
         if (server.Host is null || server.AgentAddress is null)
         {
             // Nova's text and status for a server without the image property hw_qemu_guest_agent.
-            return Unless(IsRequired(request, server), ErrorKind.InvalidRequest, "QEMU guest agent is not enabled");
+            return DoubtUnlessRequired(request, server, "QEMU guest agent is not enabled", new(ErrorKind.InvalidRequest, "QEMU guest agent is not enabled"));
         }
 
-        var doubt = await AskAsync(request.Server, server);
-        return doubt is null ? null : Unless(IsRequired(request, server), ErrorKind.QuiesceFailed, $"Failed to quiesce instance: {doubt}");
+        return await AskAsync(request.Server, server) is { } doubt
+            ? DoubtUnlessRequired(request, server, doubt, new(ErrorKind.QuiesceFailed, $"Failed to quiesce instance: {doubt}"))
+            : null;
     }
 
     /// <summary>Whether the request or the server insists on the freeze.</summary>
     public static bool IsRequired(CreateImageInput request, ServerView server) => request.Quiesce is QuiesceMode.Require || server.RequireQuiesce;
 
-    private static string Unless(bool required, ErrorKind kind, string doubt) => required ? throw new Refusal(kind, doubt).Failure() : doubt;
+    private static string DoubtUnlessRequired(CreateImageInput request, ServerView server, string doubt, Refusal refusal) =>
+        IsRequired(request, server) ? throw refusal.Failure() : doubt;
 
     private static async Task<string?> AskAsync(ServerId id, ServerView server)
     {

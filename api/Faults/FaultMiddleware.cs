@@ -41,6 +41,11 @@ internal sealed partial class FaultMiddleware(RequestDelegate next, ILogger<Faul
         switch (e)
         {
             case Fault fault:
+                if (fault is { Status: >= 500, InnerException: { } cause })
+                {
+                    Log.NotServed(logger, fault.Message, cause);
+                }
+
                 return fault;
             case SnapshotFlowException { Kind: ErrorKind.BackendUnavailable, InnerException: NpgsqlException }:
                 Log.DatabaseAway(logger, e);
@@ -88,6 +93,9 @@ internal sealed partial class FaultMiddleware(RequestDelegate next, ILogger<Faul
 
         [LoggerMessage(101, LogLevel.Warning, "The database does not answer")]
         public static partial void DatabaseAway(ILogger logger, Exception exception);
+
+        [LoggerMessage(103, LogLevel.Warning, "Not served: {Reason}")]
+        public static partial void NotServed(ILogger logger, string reason, Exception exception);
 
         [LoggerMessage(102, LogLevel.Warning, "Temporal does not answer")]
         public static partial void TemporalAway(ILogger logger, Exception exception);

@@ -28,7 +28,7 @@ internal sealed class TokenAuthentication(
 
     private string? PresentedToken() =>
         Request.Headers["X-Auth-Token"] is [{ Length: > 0 } token] ? token
-        : Request.Headers.Authorization is [{ } authorization] && authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? authorization[Bearer.Length..].Trim()
+        : Request.Headers.Authorization is [{ } value] && value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? value[Bearer.Length..].Trim()
         : null;
 }
 

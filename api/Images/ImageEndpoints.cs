@@ -20,8 +20,8 @@ internal static class ImageEndpoints
     /// <summary>What Glance can filter by and these records cannot yet: refused, as an answer without the filter would be a wrong one.</summary>
     private static readonly string[] NotServed =
     [
-        "id", "protected", "tag", "member_status", "created_at", "updated_at", "changes-since", "disk_format", "container_format", "size_min", "size_max", "min_disk",
-        "min_ram", "checksum", "os_hash_value", "os_hash_algo",
+        "id", "protected", "tag", "member_status", "created_at", "updated_at", "changes-since", "disk_format", "container_format", "size_min", "size_max",
+        "min_disk", "min_ram", "checksum", "os_hash_value", "os_hash_algo",
     ];
 
     public static void MapImages(this IEndpointRouteBuilder routes)
@@ -37,10 +37,11 @@ internal static class ImageEndpoints
         caller.Demand(Policies.ListImages);
         var query = new ListQuery(context);
         query.RequireNewestFirst();
-        var page = new Page(query.Limit(DefaultPage, MaxPage), query.Marker(text => Fault.BadRequest($"There is no image with the id {text} to continue the list after.")));
+        var page = new Page(
+            query.Limit(DefaultPage, MaxPage), query.Marker(text => Fault.BadRequest($"There is no image with the id {text} to continue the list after.")));
         var images = await store.ListAsync(caller, Filter(query), page, ct);
-        var next = page.Limit > 0 && images.Count == page.Limit ? query.NextPage(images[^1].Id) : null;
-        return TypedResults.Ok(new ImageList(images.Select(ImageView.Of).ToList(), PathBelowEndpoint(query.FirstPage()), next is null ? null : PathBelowEndpoint(next)));
+        var next = page.Limit > 0 && images.Count == page.Limit ? PathBelowEndpoint(query.NextPage(images[^1].Id)) : null;
+        return TypedResults.Ok(new ImageList(images.Select(ImageView.Of).ToList(), PathBelowEndpoint(query.FirstPage()), next));
     }
 
     private static async Task<Ok<ImageView>> ShowAsync(string id, HttpContext context, ImageStore store, CancellationToken ct)

@@ -3,7 +3,9 @@ using SnapshotFlow.Model;
 
 namespace SnapshotFlow.Api.Requests;
 
-/// <summary>The header <c>Idempotency-Key</c>: whoever repeats a request with the same key gets the image of the first. Source: IETF draft idempotency-key-header.</summary>
+/// <summary>
+/// The header <c>Idempotency-Key</c>: whoever repeats a request with the same key gets the image of the first. Source: IETF draft idempotency-key-header.
+/// </summary>
 internal static class IdempotencyKey
 {
     private const string Header = "Idempotency-Key";

@@ -9,8 +9,8 @@ internal static class JsonBody
     private static readonly JsonDocumentOptions Strict = new() { MaxDepth = 32, AllowDuplicateProperties = false };
 
     /// <summary>
-    /// Reads it whole: 415 unless it says that it is JSON, 413 when it is larger than the server accepts, 400 when it is not JSON, is nested deeper than 32, names a
-    /// member twice, or holds half a Unicode surrogate pair, which no database could store.
+    /// Reads it whole: 415 unless it says that it is JSON, 413 when it is larger than the server accepts, 400 when it is not JSON, is nested deeper than 32,
+    /// names a member twice, or holds half a Unicode surrogate pair, which no database could store.
     /// </summary>
     public static async Task<JsonElement> ReadAsync(HttpRequest request, CancellationToken ct)
     {

@@ -19,7 +19,9 @@ internal sealed class ListQuery(HttpContext context)
         var text => throw Invalid("limit", text, "It must be a number of 0 or more"),
     };
 
-    /// <summary>The id after which the page begins; null for the first page. What is not a UUID was never the id of anything: <paramref name="unknown"/> says so.</summary>
+    /// <summary>
+    /// The id after which the page begins; null for the first page. What is not a UUID was never the id of anything: <paramref name="unknown"/> says so.
+    /// </summary>
     public Guid? Marker(Func<string, Fault> unknown) =>
         Text("marker") is not { } text ? null : Guid.TryParseExact(text, "D", out var id) ? id : throw unknown(text);
 
@@ -72,15 +74,18 @@ internal sealed class ListQuery(HttpContext context)
     }
 
     /// <summary>Path and query of the page after the one that ends with <paramref name="last"/>.</summary>
-    public string NextPage(object last) => Path(query.Where(p => p.Key != "marker").SelectMany(p => p.Value, (p, v) => KeyValuePair.Create(p.Key, v)).Append(KeyValuePair.Create("marker", last.ToString())));
+    public string NextPage(object last) => Path(WithoutMarker.Append(KeyValuePair.Create("marker", last.ToString())));
 
     /// <summary>Path and query of the first page.</summary>
-    public string FirstPage() => Path(query.Where(p => p.Key != "marker").SelectMany(p => p.Value, (p, v) => KeyValuePair.Create(p.Key, v)));
+    public string FirstPage() => Path(WithoutMarker);
 
     public static Fault Invalid(string name, string value, string why) => Fault.BadRequest($"Invalid input for query parameters {name}. Value: {value}. {why}");
 
+    private IEnumerable<KeyValuePair<string, string?>> WithoutMarker =>
+        query.Where(p => p.Key != "marker").SelectMany(p => p.Value, (p, v) => KeyValuePair.Create(p.Key, v));
+
     /// <summary>PostgreSQL's text has no U+0000: what is asked for with it cannot be there, and cannot be asked.</summary>
-    private static IQueryCollection Storable(IQueryCollection query) => query.Any(p => p.Key.Contains('\0', StringComparison.Ordinal) || p.Value.Any(v => v!.Contains('\0', StringComparison.Ordinal)))
+    private static IQueryCollection Storable(IQueryCollection query) => query.Any(p => p.Value.Append(p.Key).Any(t => t!.Contains('\0', StringComparison.Ordinal)))
         ? throw Fault.BadRequest("Query parameters must not hold the character U+0000")
         : query;
 

@@ -13,7 +13,13 @@ namespace SnapshotFlow.Api.Runs;
 /// <param name="OnExpiry"><c>on_expiry</c>: downgrade (default) or fail.</param>
 /// <param name="DryRun"><c>dry_run</c>: say what would happen and do nothing.</param>
 internal sealed record CreateRunRequest(
-    ServerId Server, string Name, IReadOnlyDictionary<string, string> Metadata, QuiesceMode Quiesce, TimeSpan? FreezeDeadline, ExpiryPolicy OnExpiry, bool DryRun)
+    ServerId Server,
+    string Name,
+    IReadOnlyDictionary<string, string> Metadata,
+    QuiesceMode Quiesce,
+    TimeSpan? FreezeDeadline,
+    ExpiryPolicy OnExpiry,
+    bool DryRun)
 {
     private static readonly Dictionary<string, QuiesceMode> QuiesceWords = Enum.GetValues<QuiesceMode>().ToDictionary(m => m.ToText());
     private static readonly Dictionary<string, ExpiryPolicy> ExpiryWords = Enum.GetValues<ExpiryPolicy>().ToDictionary(p => p.ToText());
@@ -34,5 +40,6 @@ internal sealed record CreateRunRequest(
             Optional("dry_run", f => f.Boolean(), false));
     }
 
-    private static TimeSpan Seconds(JsonField field) => TimeSpan.FromSeconds(field.Number(Model.FreezeDeadline.Minimum.TotalSeconds, Model.FreezeDeadline.Maximum.TotalSeconds));
+    private static TimeSpan Seconds(JsonField field) =>
+        TimeSpan.FromSeconds(field.Number(Model.FreezeDeadline.Minimum.TotalSeconds, Model.FreezeDeadline.Maximum.TotalSeconds));
 }

@@ -21,9 +21,9 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
     private const string RequestMemo = "Request";
 
     /// <summary>
-    /// Returns when the run has accepted the request; a run that refuses is a fault with the run's reason. A second request for the same image joins the first run,
-    /// also after that has ended. When nobody accepts in time the answer is 503: the run is withdrawn, unless <paramref name="repeatable"/> says that the caller can
-    /// come back for it. 409 when the image was asked for before, but not like this.
+    /// Returns when the run has accepted the request; a run that refuses is a fault with the run's reason. A second request for the same image joins the
+    /// first run, also after that has ended. When nobody accepts in time the answer is 503: the run is withdrawn, unless <paramref name="repeatable"/> says
+    /// that the caller can come back for it. 409 when the image was asked for before, but not like this.
     /// </summary>
     public async Task StartAsync(CreateImageInput input, bool repeatable, CancellationToken ct)
     {
@@ -39,6 +39,10 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
             {
                 return await Handle(input.Image).GetUpdateHandle<Acceptance>(AcceptUpdateId).GetResultAsync(rpc);
             }
+            catch (WorkflowUpdateFailedException e)
+            {
+                throw Fault.Unavailable($"The run for image {input.Image} ended before it accepted the request. Try again with a new request.", e);
+            }
         });
         if (repeatable && acceptance is not null)
         {
@@ -48,7 +52,7 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
         if (acceptance is null)
         {
             throw repeatable
-                ? Fault.Unavailable($"No worker has answered for image {input.Image} yet. Repeat the request with the same Idempotency-Key to learn what became of it.")
+                ? Fault.Unavailable($"No worker has answered for image {input.Image} yet. Repeat the request with the same Idempotency-Key to learn its fate.")
                 : await WithdrawAsync(input.Image, ct);
         }
 
@@ -59,16 +63,25 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
     }
 
     /// <summary>What <see cref="StartAsync"/> would do, without doing it.</summary>
-    public async Task<ImagePlan> PlanAsync(CreateImageInput input, CancellationToken ct) =>
-        await WithinAsync(options.Value.AcceptTimeout, ct, rpc => temporal.ExecuteWorkflowAsync(
-            (PlanImageWorkflow plan) => plan.RunAsync(input),
-            new($"plan-image/{input.Image}", Names.ControlQueue)
-            {
-                // Nobody waits for it any longer.
-                RunTimeout = options.Value.AcceptTimeout,
-                TypedSearchAttributes = SearchAttributes.ForStart(input.Caller, input.Server, input.Image),
-                Rpc = rpc,
-            })) ?? throw Fault.Unavailable("No worker has answered in time. Nothing was done. Try again later.");
+    public async Task<ImagePlan> PlanAsync(CreateImageInput input, CancellationToken ct)
+    {
+        try
+        {
+            return await WithinAsync(options.Value.AcceptTimeout, ct, rpc => temporal.ExecuteWorkflowAsync(
+                (PlanImageWorkflow plan) => plan.RunAsync(input),
+                new($"plan-image/{input.Image}", Names.ControlQueue)
+                {
+                    // Nobody waits for it any longer.
+                    RunTimeout = options.Value.AcceptTimeout,
+                    TypedSearchAttributes = SearchAttributes.ForStart(input.Caller, input.Server, input.Image),
+                    Rpc = rpc,
+                })) ?? throw Fault.Unavailable("No worker has answered in time. Nothing was done. Try again later.");
+        }
+        catch (WorkflowFailedException e)
+        {
+            throw Fault.Unavailable("The plan could not be worked out. Nothing was done. Try again later.", e);
+        }
+    }
 
     /// <summary>Where a run stands, from the run itself; null when it does not answer in time or is not known to Temporal any more.</summary>
     public async Task<Progress?> ProgressAsync(ImageId image, CancellationToken ct)
@@ -89,9 +102,12 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
     {
         try
         {
-            return await WithinAsync(options.Value.AcceptTimeout, ct, rpc => RequestCancelAsync(image, rpc)) is not null
-                ? true
-                : throw Fault.Unavailable("Temporal has not answered in time. The run may go on. Try again in a few seconds.");
+            var cancelled = await WithinAsync(options.Value.AcceptTimeout, ct, async rpc =>
+            {
+                await Handle(image).CancelAsync(new() { Rpc = rpc });
+                return Names.CreateImageWorkflow(image);
+            });
+            return cancelled is not null ? true : throw Fault.Unavailable("Temporal has not answered in time. The run may go on. Try again in a few seconds.");
         }
         catch (RpcException e) when (e.Code is RpcException.StatusCode.NotFound)
         {
@@ -99,18 +115,19 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
         }
     }
 
-    private static WithStartWorkflowOperation<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> Start(CreateImageInput input, bool repeatable) => WithStartWorkflowOperation.Create(
-        (CreateImageWorkflow run) => run.RunAsync(input),
-        new(Names.CreateImageWorkflow(input.Image), Names.ControlQueue)
-        {
-            IdConflictPolicy = WorkflowIdConflictPolicy.UseExisting,
-            IdReusePolicy = WorkflowIdReusePolicy.RejectDuplicate,
-            // A worker that dies in the middle of a task must not hold a frozen guest until the default of 10 s has passed.
-            TaskTimeout = TimeSpan.FromSeconds(2),
-            TypedSearchAttributes = SearchAttributes.ForStart(input.Caller, input.Server, input.Image),
-            Memo = repeatable ? new Dictionary<string, object> { [RequestMemo] = Digest(input) } : null,
-            StaticSummary = $"image {input.Name} of server {input.Server}",
-        });
+    private static WithStartWorkflowOperation<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> Start(CreateImageInput input, bool repeatable) =>
+        WithStartWorkflowOperation.Create(
+            (CreateImageWorkflow run) => run.RunAsync(input),
+            new(Names.CreateImageWorkflow(input.Image), Names.ControlQueue)
+            {
+                IdConflictPolicy = WorkflowIdConflictPolicy.UseExisting,
+                IdReusePolicy = WorkflowIdReusePolicy.RejectDuplicate,
+                // A worker that dies in the middle of a task must not hold a frozen guest until the default of 10 s has passed.
+                TaskTimeout = TimeSpan.FromSeconds(2),
+                TypedSearchAttributes = SearchAttributes.ForStart(input.Caller, input.Server, input.Image),
+                Memo = repeatable ? new Dictionary<string, object> { [RequestMemo] = Digest(input) } : null,
+                StaticSummary = $"image {input.Name} of server {input.Server}",
+            });
 
     private WorkflowHandle<CreateImageWorkflow, CreateImageResult> Handle(ImageId image) =>
         temporal.GetWorkflowHandle<CreateImageWorkflow, CreateImageResult>(Names.CreateImageWorkflow(image));
@@ -129,7 +146,7 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
     private async Task RequireSameRequestAsync(CreateImageInput input, CancellationToken ct)
     {
         var first = await WithinAsync(options.Value.AcceptTimeout, ct, rpc => Handle(input.Image).DescribeAsync(new() { Rpc = rpc }))
-            ?? throw Fault.Unavailable("Temporal has not answered in time. Repeat the request with the same Idempotency-Key to learn what became of it.");
+            ?? throw Fault.Unavailable("Temporal has not answered in time. Repeat the request with the same Idempotency-Key to learn its fate.");
         if (!first.Memo.TryGetValue(RequestMemo, out var digest) || await digest.ToValueAsync<string>() != Digest(input))
         {
             throw Fault.Conflict("The Idempotency-Key was used for another request before. Use a new key for a new request.");
@@ -139,19 +156,17 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
     /// <summary>Nobody will ever ask for this image again, so nobody must find it either.</summary>
     private async Task<Fault> WithdrawAsync(ImageId image, CancellationToken ct)
     {
-        if (await WithinAsync(options.Value.ProgressTimeout, ct, rpc => RequestCancelAsync(image, rpc)) is null)
+        try
         {
-            return Fault.Unavailable($"No worker has accepted the request in time, and it could not be withdrawn: image {image} may still be made. See GET /runs/{image}.");
+            await CancelAsync(image, ct);
+        }
+        catch (Fault e)
+        {
+            return Fault.Unavailable($"No worker has accepted the request in time, and it could not be withdrawn: see GET /runs/{image} before you try again.", e);
         }
 
         Log.Withdrawn(logger, image);
-        return Fault.Unavailable($"No worker has accepted the request in time. Image {image} was withdrawn, nothing is left of it. Try again later.");
-    }
-
-    private async Task<string> RequestCancelAsync(ImageId image, RpcOptions rpc)
-    {
-        await Handle(image).CancelAsync(new() { Rpc = rpc });
-        return Names.CreateImageWorkflow(image);
+        return Fault.Unavailable($"No worker has accepted the request in time. Image {image} was withdrawn, nothing will be left of it. Try again later.");
     }
 
     /// <summary>Null when the time is up before the call is.</summary>
@@ -171,7 +186,6 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
         // What the SDK throws when it cannot make the connection in the first place.
         catch (InvalidOperationException e) when (!temporal.Connection.IsConnected)
         {
-            Log.NotConnected(logger, e.Message);
             throw Fault.Unavailable("Temporal is not available. Try again in a few seconds.", e);
         }
     }
@@ -183,8 +197,5 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
 
         [LoggerMessage(301, LogLevel.Information, "The run for image {ImageId} does not say where it stands, its record answers: {Reason}")]
         public static partial void NoProgress(ILogger logger, ImageId imageId, string reason);
-
-        [LoggerMessage(302, LogLevel.Warning, "Temporal does not answer: {Reason}")]
-        public static partial void NotConnected(ILogger logger, string reason);
     }
 }

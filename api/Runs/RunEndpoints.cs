@@ -25,7 +25,8 @@ internal static class RunEndpoints
         runs.MapPost("/{id}/cancel", CancelAsync);
     }
 
-    private static async Task<Results<Accepted<StartedRun>, Ok<PlanView>>> CreateAsync(HttpContext context, ServerStore servers, ImageRuns runs, CancellationToken ct)
+    private static async Task<Results<Accepted<StartedRun>, Ok<PlanView>>> CreateAsync(
+        HttpContext context, ServerStore servers, ImageRuns runs, CancellationToken ct)
     {
         var request = CreateRunRequest.Parse(await JsonBody.ReadAsync(context.Request, ct));
         var key = IdempotencyKey.Of(context.Request);
@@ -59,7 +60,8 @@ internal static class RunEndpoints
         RunStatus? status = query.Text("status") is not { } text ? null
             : EnumText.TryParse<RunStatus>(text, out var known) ? known
             : throw ListQuery.Invalid("status", text, $"Known are {string.Join(", ", Enum.GetValues<RunStatus>().Select(s => s.ToText()))}");
-        var page = new Page(query.Limit(DefaultPage, MaxPage), query.Marker(marker => Fault.BadRequest($"There is no run with the id {marker} to continue the list after.")));
+        var page = new Page(
+            query.Limit(DefaultPage, MaxPage), query.Marker(marker => Fault.BadRequest($"There is no run with the id {marker} to continue the list after.")));
         var runs = await store.ListAsync(everywhere ? null : caller.ProjectId, new(Status: status), page, ct);
         IReadOnlyList<Link>? links = page.Limit > 0 && runs.Count == page.Limit ? [Link.Next(context.Url(query.NextPage(runs[^1].ImageId)))] : null;
         return TypedResults.Ok(new RunList(runs.Select(r => RunView.Of(r, null, context)).ToList(), links));
@@ -92,5 +94,6 @@ internal static class RunEndpoints
         public static StartedRun Of(ImageId image, HttpContext context) => new(image, RunView.LinksOf(image, context));
     }
 
-    private sealed record RunList(IReadOnlyList<RunView> Runs, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? RunsLinks);
+    private sealed record RunList(
+        IReadOnlyList<RunView> Runs, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? RunsLinks);
 }

@@ -82,7 +82,8 @@ internal sealed record RunView(
 internal sealed record ReasonView(ErrorKind Kind, string Message);
 
 /// <summary>One step with its times.</summary>
-internal sealed record StepView(Step Step, VolumeId? VolumeId, string? Detail, DateTimeOffset StartedAt, DateTimeOffset? EndedAt, double? DurationMs, string? Error)
+internal sealed record StepView(
+    Step Step, VolumeId? VolumeId, string? Detail, DateTimeOffset StartedAt, DateTimeOffset? EndedAt, double? DurationMs, string? Error)
 {
     public static StepView Of(RunStep step) =>
         new(step.Step, step.Volume, step.Detail, step.StartedAt, step.EndedAt, RunView.Milliseconds(step.EndedAt - step.StartedAt), step.Error);
@@ -100,12 +101,26 @@ internal sealed record EvidenceView(
     IReadOnlyList<CutView> Cuts)
 {
     public static EvidenceView Of(Evidence e) => new(
-        e.Consistency, e.Reason, e.FrozenAt, e.ThawedAt, RunView.Milliseconds(e.Freeze), e.LeaseExpired, RunView.Milliseconds(e.CutSkew), e.Cuts.Select(CutView.Of).ToList());
+        e.Consistency,
+        e.Reason,
+        e.FrozenAt,
+        e.ThawedAt,
+        RunView.Milliseconds(e.Freeze),
+        e.LeaseExpired,
+        RunView.Milliseconds(e.CutSkew),
+        e.Cuts.Select(CutView.Of).ToList());
 }
 
 /// <summary>One cut.</summary>
 internal sealed record CutView(
-    VolumeId VolumeId, SnapshotId SnapshotId, DateTimeOffset StartedAt, DateTimeOffset CutAt, DateTimeOffset EndedAt, double? DurationMs, long SizeBytes, bool PointInTime)
+    VolumeId VolumeId,
+    SnapshotId SnapshotId,
+    DateTimeOffset StartedAt,
+    DateTimeOffset CutAt,
+    DateTimeOffset EndedAt,
+    double? DurationMs,
+    long SizeBytes,
+    bool PointInTime)
 {
     public static CutView Of(VolumeCut cut) =>
         new(cut.Volume, cut.Snapshot, cut.StartedAt, cut.CutAt, cut.EndedAt, RunView.Milliseconds(cut.EndedAt - cut.StartedAt), cut.SizeBytes, cut.PointInTime);

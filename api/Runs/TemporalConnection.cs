@@ -10,8 +10,8 @@ internal static class TemporalConnection
     private const string DefaultAddress = "127.0.0.1:7233";
 
     /// <summary>
-    /// The connection that the SDK's standard configuration describes: <c>TEMPORAL_ADDRESS</c>, <c>TEMPORAL_NAMESPACE</c>, TLS, API key, profile file. It is made when
-    /// it is first needed and again when it is lost, so that this process starts before Temporal does and says in its readiness what is missing.
+    /// The connection that the SDK's standard configuration describes: <c>TEMPORAL_ADDRESS</c>, <c>TEMPORAL_NAMESPACE</c>, TLS, API key, profile file. It is
+    /// made when it is first needed and again when it is lost, so that this process starts before Temporal does and says in its readiness what is missing.
     /// </summary>
     /// <exception cref="OptionsValidationException">The configuration cannot be read, or names no address.</exception>
     public static IServiceCollection AddTemporalConnection(this IServiceCollection services, IConfiguration configuration)
@@ -50,5 +50,6 @@ internal static class TemporalConnection
             : throw Wrong($"{AddressKey} is '{options.TargetHost}', which is not host:port: write for example {DefaultAddress}");
     }
 
-    private static OptionsValidationException Wrong(string message) => new(nameof(TemporalClientConnectOptions), typeof(TemporalClientConnectOptions), [message]);
+    private static OptionsValidationException Wrong(string message) =>
+        new(nameof(TemporalClientConnectOptions), typeof(TemporalClientConnectOptions), [message]);
 }

@@ -23,6 +23,7 @@ internal sealed record CreateImageAction(string Name, IReadOnlyDictionary<string
         }
 
         var members = new JsonField(Action, action.Value).Object(required: ["name"], optional: ["metadata"]);
-        return new(ImageFields.Name(members["name"]), members.TryGetValue("metadata", out var metadata) ? ImageFields.Metadata(metadata) : new Dictionary<string, string>());
+        return new(
+            ImageFields.Name(members["name"]), members.TryGetValue("metadata", out var metadata) ? ImageFields.Metadata(metadata) : new Dictionary<string, string>());
     }
 }

@@ -34,7 +34,7 @@ internal static class ServerEndpoints
     }
 
     private static async Task<Ok<ServerList<ServerSummary>>> ListAsync(HttpContext context, ServerStore store, CancellationToken ct) =>
-        await PageAsync(context, store, servers => Task.FromResult<IReadOnlyList<ServerSummary>>(servers.Select(s => ServerView.Summary(s, context)).ToList()), ct);
+        await PageAsync<ServerSummary>(context, store, servers => Task.FromResult(servers.Select(s => ServerView.Summary(s, context))), ct);
 
     private static async Task<Ok<ServerList<ServerView>>> ListDetailAsync(HttpContext context, ServerStore store, CancellationToken ct) =>
         await PageAsync<ServerView>(
@@ -43,7 +43,7 @@ internal static class ServerEndpoints
             async servers =>
             {
                 var volumes = await store.AttachedVolumesAsync(servers.Select(s => s.Id).ToList(), ct);
-                return servers.Select(s => ServerView.Of(s, volumes[s.Id], context)).ToList();
+                return servers.Select(s => ServerView.Of(s, volumes[s.Id], context));
             },
             ct);
 
@@ -56,7 +56,8 @@ internal static class ServerEndpoints
     }
 
     /// <summary>The order of the checks is Nova's: body, then server, then policy, then what only the run can know.</summary>
-    private static async Task<Results<Accepted, Accepted<CreatedImage>>> CreateImageAsync(string id, HttpContext context, ServerStore store, ImageRuns runs, CancellationToken ct)
+    private static async Task<Results<Accepted, Accepted<CreatedImage>>> CreateImageAsync(
+        string id, HttpContext context, ServerStore store, ImageRuns runs, CancellationToken ct)
     {
         var action = CreateImageAction.Parse(await JsonBody.ReadAsync(context.Request, ct));
         var key = IdempotencyKey.Of(context.Request);
@@ -75,7 +76,8 @@ internal static class ServerEndpoints
             : TypedResults.Accepted((string?)null, new CreatedImage(image));
     }
 
-    private static async Task<Ok<ServerList<T>>> PageAsync<T>(HttpContext context, ServerStore store, Func<IReadOnlyList<Server>, Task<IReadOnlyList<T>>> views, CancellationToken ct)
+    private static async Task<Ok<ServerList<T>>> PageAsync<T>(
+        HttpContext context, ServerStore store, Func<IReadOnlyList<Server>, Task<IEnumerable<T>>> views, CancellationToken ct)
     {
         var caller = context.Caller();
         caller.Demand(Policies.ListServers);
@@ -83,10 +85,11 @@ internal static class ServerEndpoints
         var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.BadRequest($"marker [{text}] not found")));
         var servers = await store.ListAsync(query.Switch("all_tenants") && caller.IsAdmin ? null : caller.ProjectId, page, ct);
         IReadOnlyList<Link>? links = page.Limit > 0 && servers.Count == page.Limit ? [Link.Next(context.Url(query.NextPage(servers[^1].Id)))] : null;
-        return TypedResults.Ok(new ServerList<T>(await views(servers), links));
+        return TypedResults.Ok(new ServerList<T>((await views(servers)).ToList(), links));
     }
 
-    private sealed record ServerList<T>(IReadOnlyList<T> Servers, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? ServersLinks);
+    private sealed record ServerList<T>(
+        IReadOnlyList<T> Servers, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? ServersLinks);
 
     private sealed record OneServer(ServerView Server);
 

@@ -16,7 +16,8 @@ internal sealed record ServerSummary(string Id, string Name, IReadOnlyList<Link>
 /// A server with what there is to say about it. Flavors, networks and keys are no concern of this product: their members are there and empty, because clients
 /// read them. Source: Nova API, <c>GET /servers/{id}</c>.
 /// </summary>
-internal sealed record ServerView(string Id, string Name, string Status, string TenantId, string UserId, string Created, string Updated, IReadOnlyList<Link> Links)
+internal sealed record ServerView(
+    string Id, string Name, string Status, string TenantId, string UserId, string Created, string Updated, IReadOnlyList<Link> Links)
 {
     [JsonPropertyName("hostId")]
     public required string HostId { get; init; }
@@ -69,7 +70,7 @@ internal sealed record ServerView(string Id, string Name, string Status, string 
             server.CreatedAt.Seconds(), (server.UpdatedAt ?? server.CreatedAt).Seconds(), LinksOf(server, context))
         {
             HostId = server.Host is { } host ? HostIdOf(server.ProjectId, host) : "",
-            Image = string.IsNullOrEmpty(server.ImageRef) ? "" : new { id = server.ImageRef, links = new[] { new Link("bookmark", context.Url($"/image/v2/images/{server.ImageRef}")) } },
+            Image = server.ImageRef is { Length: > 0 } image ? new { id = image, links = new[] { new Link("bookmark", context.Url($"/image/v2/images/{image}")) } } : "",
             Progress = server.VmState is Model.VmState.Active ? 100 : 0,
             VmState = server.VmState.ToText(),
             TaskState = server.TaskState,
@@ -86,7 +87,8 @@ internal sealed record ServerView(string Id, string Name, string Status, string 
         [Link.Self(context.Url($"/compute/v2.1/servers/{server.Id}")), new("bookmark", context.Url($"/compute/servers/{server.Id}"))];
 
     /// <summary>Tells a project whether two of its servers share a hypervisor, and nothing else. Nova's is 56 hexadecimal digits too.</summary>
-    private static string HostIdOf(string projectId, string host) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(projectId + host)))[..56];
+    private static string HostIdOf(string projectId, string host) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(projectId + host)))[..56];
 }
 
 /// <summary>A volume of a server; <c>delete_on_termination</c> from microversion 2.3.</summary>

@@ -15,15 +15,23 @@ internal static class SnapshotEndpoints
     private const int MaxPage = 1000;
 
     private static readonly Microversion UnknownFiltersRefused = new(3, 31);
-    private static readonly string[] Understood = ["limit", "marker", "sort", "sort_key", "sort_dir", "name", "status", "volume_id", "all_tenants", "project_id"];
+    private static readonly string[] Understood =
+        ["limit", "marker", "sort", "sort_key", "sort_dir", "name", "status", "volume_id", "all_tenants", "project_id"];
 
     public static void MapSnapshots(this IEndpointRouteBuilder routes)
     {
-        var snapshots = routes.MapGroup($"/volume/v3/{ProjectInPath.Segment}/snapshots").RequireAuthorization().RequireOwnProjectInPath().WithMetadata(MicroversionRange.Volume);
-        snapshots.MapGet("", (HttpContext context, SnapshotStore store, CancellationToken ct) => PageAsync(context, store, SnapshotSummary.Of, ct));
-        snapshots.MapGet("/detail", (HttpContext context, SnapshotStore store, CancellationToken ct) => PageAsync(context, store, s => SnapshotView.Of(s, context.Microversion()), ct));
+        var snapshots = routes.MapGroup($"/volume/v3/{ProjectInPath.Segment}/snapshots")
+            .RequireAuthorization().RequireOwnProjectInPath().WithMetadata(MicroversionRange.Volume);
+        snapshots.MapGet("", ListAsync);
+        snapshots.MapGet("/detail", ListDetailAsync);
         snapshots.MapGet("/{id}", ShowAsync);
     }
+
+    private static Task<Ok<SnapshotList<SnapshotSummary>>> ListAsync(HttpContext context, SnapshotStore store, CancellationToken ct) =>
+        PageAsync(context, store, SnapshotSummary.Of, ct);
+
+    private static Task<Ok<SnapshotList<SnapshotView>>> ListDetailAsync(HttpContext context, SnapshotStore store, CancellationToken ct) =>
+        PageAsync(context, store, s => SnapshotView.Of(s, context.Microversion()), ct);
 
     private static async Task<Ok<OneSnapshot>> ShowAsync(string id, HttpContext context, SnapshotStore store, CancellationToken ct)
     {
@@ -78,5 +86,6 @@ internal static class SnapshotEndpoints
 
     private sealed record OneSnapshot(SnapshotView Snapshot);
 
-    private sealed record SnapshotList<T>(IReadOnlyList<T> Snapshots, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? SnapshotsLinks);
+    private sealed record SnapshotList<T>(
+        IReadOnlyList<T> Snapshots, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? SnapshotsLinks);
 }

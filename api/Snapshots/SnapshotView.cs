@@ -8,10 +8,26 @@ namespace SnapshotFlow.Api.Snapshots;
 
 /// <summary>A volume snapshot in the summary list: nine members in every microversion. Source: Cinder API v3.</summary>
 internal record SnapshotSummary(
-    string Id, string? Name, string? Description, string VolumeId, string Status, int Size, IReadOnlyDictionary<string, string> Metadata, string CreatedAt, string? UpdatedAt)
+    string Id,
+    string? Name,
+    string? Description,
+    string VolumeId,
+    string Status,
+    int Size,
+    IReadOnlyDictionary<string, string> Metadata,
+    string CreatedAt,
+    string? UpdatedAt)
 {
     protected SnapshotSummary(Snapshot s) : this(
-        s.Id.ToString(), s.Name, s.Description, s.VolumeId.ToString(), s.Status.ToText(), s.SizeGib, s.Metadata, s.CreatedAt.Microseconds(), s.UpdatedAt?.Microseconds())
+        s.Id.ToString(),
+        s.Name,
+        s.Description,
+        s.VolumeId.ToString(),
+        s.Status.ToText(),
+        s.SizeGib,
+        s.Metadata,
+        s.CreatedAt.Microseconds(),
+        s.UpdatedAt?.Microseconds())
     {
     }
 

@@ -1,4 +1,6 @@
-using Spectre.Console;
+using Npgsql;
+using SnapshotFlow.Model;
+using Temporalio.Exceptions;
 
 namespace SnapshotFlow.Stack;
 
@@ -20,9 +22,8 @@ internal static class Commands
             await Console.Error.WriteLineAsync("stopped");
             return Interrupted;
         }
-        catch (StackException e)
+        catch (Exception e) when (e is StackException or SnapshotFlowException or NpgsqlException or RpcException or IOException)
         {
-            AnsiConsole.Console.Profile.Out.Writer.Flush();
             await Console.Error.WriteLineAsync($"error: {e.Message}");
             return 1;
         }

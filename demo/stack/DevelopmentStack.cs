@@ -31,6 +31,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
     public const string BackendName = "file";
 
     private const string DatabaseName = "snapshotflow";
+    private const string TemporalDatabaseName = "temporal";
     private static readonly TimeSpan ReadyDeadline = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
 
@@ -260,7 +261,13 @@ public sealed class DevelopmentStack : IAsyncDisposable
         Database = new Database(source);
         report($"PostgreSQL on 127.0.0.1:{Postgres.Port}");
 
-        Temporal = await TemporalServer.StartAsync(Settings, State, () => programs.TemporalDev, Port(options.TemporalPort, Settings.Ports.Temporal, 1), ct);
+        string? histories = null;
+        if (!options.Ephemeral)
+        {
+            await Postgres.EnsureDatabaseAsync(TemporalDatabaseName, ct);
+            histories = Postgres.ConnectionString(TemporalDatabaseName);
+        }
+        Temporal = await TemporalServer.StartAsync(Settings, State, () => programs.TemporalDev, Port(options.TemporalPort, Settings.Ports.Temporal, 1), histories, ct);
         undo.Add(Temporal.DisposeAsync);
         report($"Temporal ({Temporal.Description}) on {Temporal.Address}, namespace {Temporal.Namespace}");
 

@@ -12,6 +12,8 @@ public sealed record StackAddress(ProcessIdentity Process, string Api, string Te
 /// <summary>The state directory of one stack, and the lock that keeps a second one out of it.</summary>
 public sealed class StackState : IDisposable
 {
+    private const string LockName = "snapshotflow.lock";
+
     private readonly FileStream exclusion;
 
     private StackState(string directory, FileStream exclusion)
@@ -37,7 +39,13 @@ public sealed class StackState : IDisposable
         try
         {
             System.IO.Directory.CreateDirectory(directory);
-            exclusion = new FileStream(Path.Combine(directory, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            var mark = Path.Combine(directory, LockName);
+            if (!File.Exists(mark) && System.IO.Directory.EnumerateFileSystemEntries(directory).Any())
+            {
+                // What is in here may be cleared later: it must be ours.
+                throw new StackException($"{directory} is not empty and was not made by SnapshotFlow; give a directory that is new or empty: --state DIR");
+            }
+            exclusion = new FileStream(mark, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (UnauthorizedAccessException e)
         {
@@ -92,7 +100,7 @@ public sealed class StackState : IDisposable
 
     private static void Clear(string directory)
     {
-        foreach (var entry in new DirectoryInfo(directory).EnumerateFileSystemInfos().Where(e => e.Name != "lock"))
+        foreach (var entry in new DirectoryInfo(directory).EnumerateFileSystemInfos().Where(e => e.Name != LockName))
         {
             if (entry is DirectoryInfo { LinkTarget: null } tree)
             {

@@ -39,9 +39,21 @@ public sealed class TenantClient(Uri api, string? token) : IDisposable
         {
             request.Headers.Add(name, value);
         }
-        using var response = await http.SendAsync(request, ct);
+        using var response = await AnswerAsync(request, ct);
         var text = await response.Content.ReadAsStringAsync(ct);
         return new ApiAnswer(response.StatusCode, response.Headers.Location, text.StartsWith('{') || text.StartsWith('[') ? JsonSerializer.Deserialize<JsonElement>(text) : default);
+    }
+
+    private async Task<HttpResponseMessage> AnswerAsync(HttpRequestMessage request, CancellationToken ct)
+    {
+        try
+        {
+            return await http.SendAsync(request, ct);
+        }
+        catch (Exception e) when (e is HttpRequestException || (e is TaskCanceledException && !ct.IsCancellationRequested))
+        {
+            throw new StackException($"the API gave no answer to {request.Method} {request.RequestUri}: {e.Message}", e);
+        }
     }
 
     /// <summary>Asks for an image as Nova's clients do; the id of the image.</summary>

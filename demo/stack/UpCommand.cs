@@ -1,3 +1,6 @@
+using SnapshotFlow.Model;
+using SnapshotFlow.Store;
+
 namespace SnapshotFlow.Stack;
 
 /// <summary><c>up</c>: the stack with one server that writes all the time, until it is told to stop.</summary>
@@ -7,6 +10,8 @@ internal static class UpCommand
     {
         await using var stack = await DevelopmentStack.StartAsync(options, Console.WriteLine, ct);
         var server = await GuestServer.StartAsync(stack, new GuestServerOptions { Existing = true }, ct);
+        // Whoever tries things out makes more images than the default quota of ten snapshots has room for.
+        await new QuotaStore(stack.Database).SetLimitAsync(Tokens.TenantProject, Quota.Snapshots, 1000, ct);
         Explain(stack, server);
         var ended = await Task.WhenAny([.. stack.Processes.Append(server.Guest!).Select(p => p.WaitForExitAsync(ct))]);
         await ended;

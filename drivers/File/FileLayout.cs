@@ -37,12 +37,9 @@ internal sealed class FileLayout(string root)
     /// <summary>The snapshots that have a record; foreign names are passed over.</summary>
     public IEnumerable<SnapshotId> RecordedSnapshots()
     {
-        var prefix = Names.Snapshot(default)[..^Guid.Empty.ToString().Length];
-        foreach (var path in Directory.EnumerateFiles(Snapshots, prefix + "*" + RecordSuffix))
+        foreach (var path in Directory.EnumerateFiles(Snapshots, "*" + RecordSuffix))
         {
-            var name = Path.GetFileName(path);
-            // The name must be the one that this id gives: an upper-case UUID is not ours.
-            if (SnapshotId.TryParse(name[prefix.Length..^RecordSuffix.Length], null, out var id) && name == Names.Snapshot(id) + RecordSuffix)
+            if (BackendNames.TrySnapshot(Path.GetFileNameWithoutExtension(path), out var id))
             {
                 yield return id;
             }

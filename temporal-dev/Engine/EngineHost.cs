@@ -29,7 +29,7 @@ internal sealed partial class EngineHost : IAsyncDisposable
         background = new BackgroundWork(logger);
         Matching = new MatchingService(realTime);
         Namespaces = new NamespaceRegistry(commits);
-        SearchAttributes = new SearchAttributeRegistry();
+        SearchAttributes = new SearchAttributeRegistry(commits);
         Visibility = new VisibilityIndex(SearchAttributes);
     }
 
@@ -210,6 +210,10 @@ internal sealed partial class EngineHost : IAsyncDisposable
             if (NamespaceRegistry.Owns(blob))
             {
                 Namespaces.Load(blob);
+            }
+            else if (SearchAttributeRegistry.Owns(blob))
+            {
+                SearchAttributes.Load(blob);
             }
             else
             {

@@ -65,7 +65,7 @@ public sealed class TemporalDevServer : IAsyncDisposable
         workflows = new WorkflowService(engine, scheduler);
         try
         {
-            await engine.RecoverAsync(blob => Load(engine, scheduler, blob), cancellationToken);
+            await engine.RecoverAsync(blob => Load(scheduler, blob), cancellationToken);
             await RegisterAsync(engine, options);
             engine.RunClosed += closed => Tell(scheduler, closed);
             scheduler.Start();
@@ -95,19 +95,14 @@ public sealed class TemporalDevServer : IAsyncDisposable
         await app.DisposeAsync();
     }
 
-    private static void Load(EngineHost engine, Scheduler scheduler, BlobChange blob)
+    private static void Load(Scheduler scheduler, BlobChange blob)
     {
-        switch (blob.Kind)
+        if (!Scheduler.Owns(blob))
         {
-            case OperatorService.BlobKind:
-                engine.SearchAttributes.Load(blob.Key, blob.Value!);
-                break;
-            case ScheduleActor.BlobKind:
-                scheduler.Load(blob.Value!);
-                break;
-            default:
-                throw new InvalidDataException($"the stored data has values of the unknown kind '{blob.Kind}'; it was written by a newer version");
+            throw new InvalidDataException($"the stored data has values of the unknown kind '{blob.Kind}'; it was written by a newer version");
         }
+
+        scheduler.Load(blob);
     }
 
     private static void Tell(Scheduler scheduler, ClosedRun closed)
@@ -162,7 +157,7 @@ public sealed class TemporalDevServer : IAsyncDisposable
             var added = options.SearchAttributes.Where(a => known.KindOf(a.Key) is null).Select(a => KeyValuePair.Create(a.Key, ParseKind(a.Key, a.Value))).ToList();
             if (added.Count > 0)
             {
-                engine.SearchAttributes.Register(name, added);
+                await engine.SearchAttributes.RegisterAsync(name, added);
             }
         }
     }

@@ -1,6 +1,5 @@
 using SnapshotFlow.TemporalDev.Engine;
 using SnapshotFlow.TemporalDev.Schedules;
-using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Visibility;
 using Temporalio.Api.OperatorService.V1;
 
@@ -9,11 +8,6 @@ namespace SnapshotFlow.TemporalDev.Rpc;
 /// <summary><c>temporal.api.operatorservice.v1.OperatorService</c>: search attributes and the end of a namespace.</summary>
 internal sealed class OperatorService(EngineHost engine, Scheduler scheduler)
 {
-    /// <summary>The collection of registered search attributes in the store, one value per namespace.</summary>
-    public const string BlobKind = "search-attributes";
-
-    private readonly Lock gate = new();
-
     public async Task<AddSearchAttributesResponse> AddSearchAttributes(AddSearchAttributesRequest request, ServerCallContext context)
     {
         engine.Namespaces.Require(request.Namespace);
@@ -28,7 +22,15 @@ internal sealed class OperatorService(EngineHost engine, Scheduler scheduler)
             added[name] = AttributeKinds.FromWire(type) ?? throw Fault.Invalid($"Unable to add search attribute {name}: its type is not set.");
         }
 
-        await ChangeAsync(request.Namespace, () => engine.SearchAttributes.Register(request.Namespace, added));
+        try
+        {
+            await engine.SearchAttributes.RegisterAsync(request.Namespace, added);
+        }
+        catch (ArgumentException error)
+        {
+            throw new Fault(StatusCode.AlreadyExists, error.Message);
+        }
+
         return new AddSearchAttributesResponse();
     }
 
@@ -40,7 +42,15 @@ internal sealed class OperatorService(EngineHost engine, Scheduler scheduler)
             throw Fault.Invalid($"Unable to remove non-custom search attribute: {builtIn}.");
         }
 
-        await ChangeAsync(request.Namespace, () => engine.SearchAttributes.Remove(request.Namespace, request.SearchAttributes));
+        try
+        {
+            await engine.SearchAttributes.RemoveAsync(request.Namespace, request.SearchAttributes);
+        }
+        catch (KeyNotFoundException error)
+        {
+            throw Fault.NotFound(error.Message);
+        }
+
         return new RemoveSearchAttributesResponse();
     }
 
@@ -80,37 +90,9 @@ internal sealed class OperatorService(EngineHost engine, Scheduler scheduler)
         }
 
         engine.Visibility.RemoveNamespace(name);
-        engine.SearchAttributes.RemoveNamespace(name);
-        await SaveAsync(name, null);
+        await engine.SearchAttributes.RemoveNamespaceAsync(name);
         return new DeleteNamespaceResponse { DeletedNamespace = name };
     }
 
     private static bool IsBuiltIn(string name) => SystemAttributes.Reserved.ContainsKey(name) || SystemAttributes.Predefined.ContainsKey(name);
-
-    /// <summary>Changes are written in the order in which they were made.</summary>
-    private async Task ChangeAsync(string @namespace, Func<NamespaceAttributes> change)
-    {
-        Task saved;
-        lock (gate)
-        {
-            try
-            {
-                saved = SaveAsync(@namespace, change());
-            }
-            catch (ArgumentException error)
-            {
-                throw new Fault(StatusCode.AlreadyExists, error.Message);
-            }
-            catch (KeyNotFoundException error)
-            {
-                throw Fault.NotFound(error.Message);
-            }
-        }
-
-        await saved;
-    }
-
-    private Task SaveAsync(string @namespace, NamespaceAttributes? attributes) => engine.Commits.IsDurable
-        ? engine.Commits.Enqueue(Transition.OfBlob(new BlobChange(BlobKind, @namespace, attributes is null ? null : SearchAttributeRegistry.Serialise(attributes))))
-        : Task.CompletedTask;
 }

@@ -51,6 +51,12 @@ internal sealed partial class WorkflowService
         return Task.FromResult(response);
     }
 
+    public Task<CountSchedulesResponse> CountSchedules(CountSchedulesRequest request, ServerCallContext context)
+    {
+        RequireNamespace(request.Namespace);
+        return Task.FromResult(new CountSchedulesResponse { Count = Understand(() => scheduler.Count(request)) });
+    }
+
     public async Task<ListScheduleMatchingTimesResponse> ListScheduleMatchingTimes(ListScheduleMatchingTimesRequest request, ServerCallContext context)
     {
         RequireNamespace(request.Namespace);

@@ -21,12 +21,14 @@ internal sealed class Scheduler(VirtualClock clock, CommitQueue commits, SearchA
     /// <summary>Which schedule to tell when the workflow that began with this run ends.</summary>
     private readonly ConcurrentDictionary<string, ScheduleActor> watched = new(StringComparer.Ordinal);
 
+    public static bool Owns(BlobChange blob) => blob.Kind == ScheduleActor.BlobKind;
+
     public static Fault NotFound(string id) => Fault.NotFound($"schedule not found for ID: {id}");
 
     /// <summary>Takes in a stored schedule. Call <see cref="Start"/> when the runs are loaded too.</summary>
-    public void Load(byte[] stored)
+    public void Load(BlobChange stored)
     {
-        var record = ScheduleRecord.FromBytes(stored);
+        var record = ScheduleRecord.FromBytes(stored.Value!);
         schedules[(record.Namespace, record.Id)] = NewActor(record);
     }
 
@@ -156,13 +158,14 @@ internal sealed class Scheduler(VirtualClock clock, CommitQueue commits, SearchA
     }
 
     /// <exception cref="InvalidQueryException">The query or the token cannot be understood.</exception>
-    public ListPage<ScheduleListing> List(ListSchedulesRequest request)
+    public ListPage<ScheduleListing> List(ListSchedulesRequest request) => ListPage<ScheduleListing>.Select(
+        Listings(request.Namespace), Parse(request.Namespace, request.Query), request.Query, request.MaximumPageSize, request.NextPageToken);
+
+    /// <exception cref="InvalidQueryException">The query cannot be understood.</exception>
+    public long Count(CountSchedulesRequest request)
     {
-        var query = ListQuery.Parse(request.Query, ScheduleListing.Kinds(attributes.Of(request.Namespace)));
-        var listings = schedules.Where(entry => entry.Key.Namespace == request.Namespace).Select(entry => entry.Value.Listing).OfType<ScheduleListing>();
-        return query.GroupBy is null
-            ? ListPage<ScheduleListing>.Select(listings, query, request.Query, request.MaximumPageSize, request.NextPageToken)
-            : throw new InvalidQueryException("GROUP BY is not supported for schedules");
+        var query = Parse(request.Namespace, request.Query);
+        return Listings(request.Namespace).LongCount(query.Matches);
     }
 
     /// <exception cref="Fault">The schedule is unknown or the range is missing.</exception>
@@ -179,6 +182,15 @@ internal sealed class Scheduler(VirtualClock clock, CommitQueue commits, SearchA
         {
             await schedule.DisposeAsync();
         }
+    }
+
+    private IEnumerable<ScheduleListing> Listings(string @namespace) =>
+        schedules.Where(entry => entry.Key.Namespace == @namespace).Select(entry => entry.Value.Listing).OfType<ScheduleListing>();
+
+    private ListQuery Parse(string @namespace, string text)
+    {
+        var query = ListQuery.Parse(text, ScheduleListing.Kinds(attributes.Of(@namespace)));
+        return query.GroupBy is null ? query : throw new InvalidQueryException("GROUP BY is not supported for schedules");
     }
 
     private static Task<long> RevisionAsync(ScheduleActor schedule, CancellationToken cancellationToken) =>

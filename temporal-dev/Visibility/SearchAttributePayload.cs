@@ -29,18 +29,23 @@ public static class SearchAttributePayload
         return json.IsEmpty || json.SequenceEqual("null"u8) || json.SequenceEqual("[]"u8);
     }
 
-    /// <summary>The payload with the metadata <c>type</c>: itself when it has one, else a copy.</summary>
+    /// <summary>The payload with the metadata <c>type</c> of its attribute: itself when it has that, else a copy.</summary>
     public static Payload WithType(Payload payload, AttributeKind kind)
     {
-        if (payload.Metadata.ContainsKey(TypeKey))
+        var name = ByteString.CopyFromUtf8(AttributeKinds.TypeName(kind));
+        if (payload.Metadata.TryGetValue(TypeKey, out var given) && given == name)
         {
             return payload;
         }
 
         var typed = payload.Clone();
-        typed.Metadata[TypeKey] = ByteString.CopyFromUtf8(AttributeKinds.TypeName(kind));
+        typed.Metadata[TypeKey] = name;
         return typed;
     }
+
+    /// <summary>The kind that the payload says it has; a keyword when it says nothing.</summary>
+    public static AttributeKind KindOf(Payload payload) =>
+        payload.Metadata.TryGetValue(TypeKey, out var type) && AttributeKinds.TryParse(type.ToStringUtf8(), out var kind) ? kind : AttributeKind.Keyword;
 
     /// <summary>A payload holding a keyword.</summary>
     public static Payload Keyword(string value) => Of(JsonSerializer.SerializeToUtf8Bytes(value), AttributeKind.Keyword);

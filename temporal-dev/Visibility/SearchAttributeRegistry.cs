@@ -1,50 +1,65 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Text.Json;
+using SnapshotFlow.TemporalDev.Store;
 
 namespace SnapshotFlow.TemporalDev.Visibility;
 
 /// <summary>Which custom search attributes each namespace has registered.</summary>
-public sealed class SearchAttributeRegistry
+internal sealed class SearchAttributeRegistry(CommitQueue commits)
 {
+    private const string BlobKind = "search-attributes";
+
     private readonly ConcurrentDictionary<string, NamespaceAttributes> namespaces = new(StringComparer.Ordinal);
+    private readonly Lock gate = new();
+
+    public static bool Owns(BlobChange blob) => blob.Kind == BlobKind;
 
     /// <summary>The attributes of a namespace; one that registered nothing has the predefined ones.</summary>
-    public NamespaceAttributes Of(string @namespace) => namespaces.GetValueOrDefault(@namespace) ?? Empty(@namespace);
+    public NamespaceAttributes Of(string @namespace) =>
+        namespaces.GetValueOrDefault(@namespace) ?? new(@namespace, ImmutableSortedDictionary.Create<string, AttributeKind>(StringComparer.Ordinal));
 
-    /// <summary>Registers attributes, all or none, and returns what the namespace has then.</summary>
+    /// <summary>Registers attributes, all or none; answers when they are durable.</summary>
     /// <exception cref="ArgumentException">A name is taken; nothing was registered.</exception>
-    public NamespaceAttributes Register(string @namespace, IEnumerable<KeyValuePair<string, AttributeKind>> added)
-    {
-        var all = added.ToList();
-        return namespaces.AddOrUpdate(@namespace, name => Add(Empty(name), all), (_, known) => Add(known, all));
-    }
+    public Task RegisterAsync(string @namespace, IEnumerable<KeyValuePair<string, AttributeKind>> added) =>
+        ChangeAsync(@namespace, known => Add(known, [.. added]));
 
-    /// <summary>Forgets custom attributes, all or none, and returns what the namespace has then. Values that runs already have stay with them.</summary>
+    /// <summary>Forgets custom attributes, all or none. Values that runs already have stay with them.</summary>
     /// <exception cref="KeyNotFoundException">A name is not registered; nothing was removed.</exception>
-    public NamespaceAttributes Remove(string @namespace, IEnumerable<string> names)
+    public Task RemoveAsync(string @namespace, IEnumerable<string> names) => ChangeAsync(@namespace, known => Without(known, [.. names]));
+
+    public Task RemoveNamespaceAsync(string @namespace)
     {
-        var all = names.ToList();
-        return namespaces.AddOrUpdate(@namespace, name => Without(Empty(name), all), (_, known) => Without(known, all));
+        lock (gate)
+        {
+            return namespaces.TryRemove(@namespace, out _) ? SaveAsync(@namespace, null) : Task.CompletedTask;
+        }
     }
 
-    public void RemoveNamespace(string @namespace) => namespaces.TryRemove(@namespace, out _);
-
-    /// <summary>Takes in what <see cref="Serialise"/> wrote for a namespace.</summary>
-    public void Load(string @namespace, byte[] stored)
+    public void Load(BlobChange stored)
     {
-        var custom = JsonSerializer.Deserialize<Dictionary<string, AttributeKind>>(stored) ?? [];
-        namespaces[@namespace] = new NamespaceAttributes(@namespace, custom.ToImmutableSortedDictionary(StringComparer.Ordinal));
+        var custom = JsonSerializer.Deserialize<Dictionary<string, AttributeKind>>(stored.Value) ?? [];
+        namespaces[stored.Key] = new NamespaceAttributes(stored.Key, custom.ToImmutableSortedDictionary(StringComparer.Ordinal));
     }
 
-    public static byte[] Serialise(NamespaceAttributes attributes) => JsonSerializer.SerializeToUtf8Bytes(attributes.Custom);
+    private Task ChangeAsync(string @namespace, Func<NamespaceAttributes, NamespaceAttributes> change)
+    {
+        // Under one lock, so that the store gets the changes in the order in which they were made.
+        lock (gate)
+        {
+            var changed = change(Of(@namespace));
+            namespaces[@namespace] = changed;
+            return SaveAsync(@namespace, JsonSerializer.SerializeToUtf8Bytes(changed.Custom));
+        }
+    }
 
-    private static NamespaceAttributes Empty(string @namespace) =>
-        new(@namespace, ImmutableSortedDictionary.Create<string, AttributeKind>(StringComparer.Ordinal));
+    private Task SaveAsync(string @namespace, byte[]? value) => commits.IsDurable
+        ? commits.Enqueue(Transition.OfBlob(new BlobChange(BlobKind, @namespace, value)))
+        : Task.CompletedTask;
 
     private static NamespaceAttributes Add(NamespaceAttributes known, List<KeyValuePair<string, AttributeKind>> added)
     {
-        var taken = added.FirstOrDefault(attribute => known.KindOf(attribute.Key) is not null).Key;
+        var taken = added.Find(attribute => known.KindOf(attribute.Key) is not null).Key;
         return taken is null
             ? known with { Custom = known.Custom.AddRange(added) }
             : throw new ArgumentException($"Search attribute {taken} already exists.");

@@ -9,7 +9,7 @@ namespace SnapshotFlow.TemporalDev.Visibility;
 /// What lists and counts look at: every run of every namespace as it was at its last transition. Strongly consistent: whoever puts a record does so before the
 /// transition is answered. Writers of different runs do not wait for each other, and a list never holds a writer up.
 /// </summary>
-public sealed class VisibilityIndex(SearchAttributeRegistry attributes)
+internal sealed class VisibilityIndex(SearchAttributeRegistry attributes)
 {
     private readonly ConcurrentDictionary<string, ConcurrentDictionary<string, VisibilityRecord>> namespaces = new(StringComparer.Ordinal);
 

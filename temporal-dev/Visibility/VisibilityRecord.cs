@@ -11,21 +11,13 @@ public sealed class VisibilityRecord : IListEntry
 {
     private const long NanosecondsPerTick = 100;
 
-    private readonly Dictionary<string, object> attributes = new(StringComparer.Ordinal);
+    private Dictionary<string, object>? decoded;
 
     /// <param name="info">The fields of a list entry; search attribute payloads carry their metadata <c>type</c>.</param>
     public VisibilityRecord(WorkflowExecutionInfo info)
     {
         Info = info;
         ListedAt = info.StartTime?.ToDateTimeOffset().UtcTicks ?? 0;
-        foreach (var (name, payload) in info.SearchAttributes?.IndexedFields ?? [])
-        {
-            var kind = payload.Metadata.TryGetValue("type", out var type) && AttributeKinds.TryParse(type.ToStringUtf8(), out var known) ? known : AttributeKind.Keyword;
-            if (SearchAttributePayload.Decode(payload, kind) is { } value)
-            {
-                attributes[name] = value;
-            }
-        }
     }
 
     public WorkflowExecutionInfo Info { get; }
@@ -59,8 +51,23 @@ public sealed class VisibilityRecord : IListEntry
         SystemAttributes.ParentRunId => Text(Info.ParentExecution?.RunId),
         SystemAttributes.RootWorkflowId => Text(Info.RootExecution?.WorkflowId) ?? WorkflowId,
         SystemAttributes.RootRunId => Text(Info.RootExecution?.RunId) ?? RunId,
-        _ => attributes.GetValueOrDefault(name),
+        _ => (decoded ??= Decode()).GetValueOrDefault(name),
     };
+
+    /// <summary>Done at the first question: most records are replaced before anybody asks. Two threads that ask at once decode the same values twice.</summary>
+    private Dictionary<string, object> Decode()
+    {
+        var attributes = new Dictionary<string, object>(StringComparer.Ordinal);
+        foreach (var (name, payload) in Info.SearchAttributes?.IndexedFields ?? [])
+        {
+            if (SearchAttributePayload.Decode(payload, SearchAttributePayload.KindOf(payload)) is { } value)
+            {
+                attributes[name] = value;
+            }
+        }
+
+        return attributes;
+    }
 
     private static string? Text(string? value) => string.IsNullOrEmpty(value) ? null : value;
 

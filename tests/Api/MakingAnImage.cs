@@ -303,7 +303,7 @@ public sealed class WithoutAnyWorker(PrivatePostgres postgres)
         var answer = await api.CreateImageAsync(server.Id, api.Tokens.Member, new { name = "snap" });
         answer.IsFault(503, "serviceUnavailable");
         var message = answer.Json.GetProperty("serviceUnavailable").GetProperty("message").GetString()!;
-        Assert.Matches("^No worker has accepted the request in time. Image .* was withdrawn, nothing is left of it. Try again later.$", message);
+        Assert.Matches("^No worker has accepted the request in time. Image .* was withdrawn, nothing will be left of it. Try again later.$", message);
         var withdrawn = ImageId.Parse(message.Split("Image ")[1].Split(' ')[0]);
         (await api.PostAsync("/runs", api.Tokens.Member, new { server_id = server.Id, name = "snap", dry_run = true })).IsFault(503, "serviceUnavailable");
         var keyed = await api.CreateImageAsync(server.Id, api.Tokens.Member, new { name = "snap" }, ("Idempotency-Key", "k"));

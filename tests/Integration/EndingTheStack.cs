@@ -26,10 +26,7 @@ public sealed class EndingTheStack : IDisposable
         using var stack = Start(command);
         var children = await WaitForChildrenAsync(stack);
 
-        using (var kill = Process.Start("kill", ["-s", signal, $"{stack.Id}"]))
-        {
-            await kill.WaitForExitAsync(Ct);
-        }
+        await StackProgram.SignalAsync(stack, signal, Ct);
 
         await EndsAsync(stack);
         await Wait.UntilAsync($"{string.Join(", ", children)} to be gone", EndDeadline, _ => Task.FromResult(!children.Any(c => c.IsAlive())), Ct);
@@ -55,11 +52,7 @@ public sealed class EndingTheStack : IDisposable
         Assert.DoesNotContain(children, c => c.IsAlive());
     }
 
-    private Process Start(string command) => Process.Start(new ProcessStartInfo(
-        Path.Combine(AppContext.BaseDirectory, "..", "..", "SnapshotFlow.Stack", "release", "snapshotflow-stack"), [command, "--state", state.FullName])
-    {
-        RedirectStandardOutput = true, RedirectStandardError = true,
-    })!;
+    private Process Start(string command) => StackProgram.Start([command, "--state", state.FullName]);
 
     /// <summary>Waits until Temporal, API, workers and PostgreSQL are there, and returns everything below the process.</summary>
     private static Task<List<ProcessIdentity>> WaitForChildrenAsync(Process stack) => Wait.ForAsync($"the processes of {stack.Id}", StartDeadline, _ =>
@@ -100,6 +93,21 @@ public sealed class EndingTheStack : IDisposable
             // It ended while we looked.
             return "";
         }
+    }
+
+    [Fact]
+    public async Task A_directory_with_foreign_files_is_refused_and_left_alone()
+    {
+        var letter = Path.Combine(state.FullName, "letter.txt");
+        await File.WriteAllTextAsync(letter, "dear", Ct);
+
+        using var demo = Start("demo");
+        var said = await demo.StandardError.ReadToEndAsync(Ct);
+        await EndsAsync(demo);
+
+        Assert.Equal(1, demo.ExitCode);
+        Assert.Contains("--state", said, StringComparison.Ordinal);
+        Assert.Equal("dear", await File.ReadAllTextAsync(letter, Ct));
     }
 
     private static async Task EndsAsync(Process process)

@@ -141,7 +141,7 @@ public class ScheduleActions
     public async Task Everything_about_a_schedule_survives_a_restart()
     {
         await using var world = new ScheduleWorld();
-        world.Attributes.Register("default", [KeyValuePair.Create("Colour", SnapshotFlow.TemporalDev.Visibility.AttributeKind.Keyword)]);
+        await world.Attributes.RegisterAsync("default", [KeyValuePair.Create("Colour", SnapshotFlow.TemporalDev.Visibility.AttributeKind.Keyword)]);
         await world.Scheduler.CreateAsync(
             new CreateScheduleRequest
             {

@@ -29,6 +29,7 @@ internal sealed class ScheduleWorld : IAsyncDisposable
         Clock = new VirtualClock(new ClockFrom(Midnight), canSkip: true);
         Target = new FakeTarget(this);
         commits = new CommitQueue(store, error => throw error);
+        Attributes = new SearchAttributeRegistry(commits);
         Scheduler = NewScheduler();
     }
 
@@ -36,7 +37,7 @@ internal sealed class ScheduleWorld : IAsyncDisposable
 
     public FakeTarget Target { get; }
 
-    public SearchAttributeRegistry Attributes { get; } = new();
+    public SearchAttributeRegistry Attributes { get; }
 
     public Scheduler Scheduler { get; private set; }
 
@@ -77,9 +78,9 @@ internal sealed class ScheduleWorld : IAsyncDisposable
         await SkipToAsync(downUntil);
         commits = new CommitQueue(store, error => throw error);
         Scheduler = NewScheduler();
-        foreach (var blob in (await store.LoadAsync(CancellationToken.None)).Blobs)
+        foreach (var blob in (await store.LoadAsync(CancellationToken.None)).Blobs.Where(Scheduler.Owns))
         {
-            Scheduler.Load(blob.Value!);
+            Scheduler.Load(blob);
         }
 
         Scheduler.Start();

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Visibility;
 using SnapshotFlow.TemporalDev.Visibility.Filter;
 using Temporalio.Api.Common.V1;
@@ -10,15 +11,21 @@ using Temporalio.Api.Workflow.V1;
 
 namespace SnapshotFlow.Tests.TemporalDev;
 
-public class VisibilityFilter
+public sealed class VisibilityFilter : IAsyncLifetime
 {
-    private readonly SearchAttributeRegistry registry = new();
+    private readonly CommitQueue commits = new(new MemoryStore(), error => throw error);
+    private readonly SearchAttributeRegistry registry;
     private readonly VisibilityIndex index;
 
     public VisibilityFilter()
     {
+        registry = new SearchAttributeRegistry(commits);
         index = new VisibilityIndex(registry);
-        registry.Register("default", new Dictionary<string, AttributeKind>
+    }
+
+    public async ValueTask InitializeAsync()
+    {
+        await registry.RegisterAsync("default", new Dictionary<string, AttributeKind>
         {
             ["Project"] = AttributeKind.Keyword,
             ["Attempts"] = AttributeKind.Int,
@@ -43,6 +50,8 @@ public class VisibilityFilter
             ["Notes"] = "guest", ["order"] = "it's",
         });
     }
+
+    public ValueTask DisposeAsync() => commits.DisposeAsync();
 
     [Theory]
     [InlineData("", "gamma beta alpha")]
@@ -194,6 +203,36 @@ public class VisibilityFilter
     [Fact]
     public void Long_chains_of_conditions_are_fine() =>
         AssertSelects(string.Join(" OR ", Enumerable.Range(0, 20_000).Select(i => $"WorkflowId = '{i}'")) + " OR WorkflowId = 'alpha'", "alpha");
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Whatever_is_typed_is_either_understood_or_refused(int seed)
+    {
+        string[] words =
+        [
+            "WorkflowId", "Attempts", "Tags", "Notes", "StartTime", "ExecutionStatus", "Nothing", "=", "!=", "<", ">=", "IN", "NOT", "AND", "OR", "BETWEEN", "STARTS_WITH",
+            "IS", "NULL", "ORDER", "GROUP", "BY", "DESC", "(", ")", ",", "'a'", "\"Running\"", "`Load`", "5", "-1.5e3", "true", "'2026-01-01T00:00:00Z'", "'", "`", ";", "1x", "é",
+        ];
+        var random = new Random(seed);
+        var understood = 0;
+        for (var i = 0; i < 20_000; i++)
+        {
+            var query = string.Join(' ', Enumerable.Range(0, random.Next(1, 9)).Select(_ => words[random.Next(words.Length)]));
+            try
+            {
+                index.Count("default", query);
+                understood++;
+            }
+            catch (InvalidQueryException error)
+            {
+                Assert.StartsWith("invalid query: ", error.Message, StringComparison.Ordinal);
+            }
+        }
+
+        Assert.True(understood > 0, $"seed {seed} made no query that is understood");
+    }
 
     [Fact]
     public void Attributes_of_another_namespace_are_unknown() =>

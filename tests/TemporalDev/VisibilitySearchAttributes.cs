@@ -1,20 +1,31 @@
 using Google.Protobuf;
+using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Visibility;
 using Temporalio.Api.Common.V1;
 
 namespace SnapshotFlow.Tests.TemporalDev;
 
-public class VisibilitySearchAttributes
+public sealed class VisibilitySearchAttributes : IAsyncLifetime
 {
-    private readonly SearchAttributeRegistry registry = new();
+    private readonly MemoryStore store = new(retain: true);
+    private readonly CommitQueue commits;
+    private readonly SearchAttributeRegistry registry;
 
-    public VisibilitySearchAttributes() => registry.Register("ns", new Dictionary<string, AttributeKind>
+    public VisibilitySearchAttributes()
+    {
+        commits = new CommitQueue(store, error => throw error);
+        registry = new SearchAttributeRegistry(commits);
+    }
+
+    public async ValueTask InitializeAsync() => await registry.RegisterAsync("ns", new Dictionary<string, AttributeKind>
     {
         ["K"] = AttributeKind.Keyword,
         ["I"] = AttributeKind.Int,
         ["L"] = AttributeKind.KeywordList,
         ["D"] = AttributeKind.Datetime,
     });
+
+    public ValueTask DisposeAsync() => commits.DisposeAsync();
 
     [Fact]
     public void An_unregistered_attribute_is_refused_by_name() => Assert.Equal(
@@ -61,10 +72,18 @@ public class VisibilitySearchAttributes
     }
 
     [Fact]
-    public void Too_large_values_are_refused()
+    public void A_payload_that_claims_another_type_gets_the_registered_one()
+    {
+        var given = Set(("K", "\"noon\""));
+        given.IndexedFields["K"].Metadata["type"] = ByteString.CopyFromUtf8("Datetime");
+        Assert.Equal("Keyword", registry.Of("ns").Check(given).IndexedFields["K"].Metadata["type"].ToStringUtf8());
+    }
+
+    [Fact]
+    public async Task Too_large_values_are_refused()
     {
         Assert.Throws<SearchAttributeException>(() => registry.Of("ns").Check(Set(("K", $"\"{new string('x', 3000)}\""))));
-        registry.Register("ns", Enumerable.Range(0, 30).Select(i => KeyValuePair.Create($"K{i}", AttributeKind.Keyword)));
+        await registry.RegisterAsync("ns", Enumerable.Range(0, 30).Select(i => KeyValuePair.Create($"K{i}", AttributeKind.Keyword)));
         Assert.Throws<SearchAttributeException>(() =>
             registry.Of("ns").Check(Set([.. Enumerable.Range(0, 30).Select(i => ($"K{i}", $"\"{new string('x', 1900)}\""))])));
     }
@@ -83,28 +102,28 @@ public class VisibilitySearchAttributes
     }
 
     [Fact]
-    public void Registering_a_taken_name_registers_none()
+    public async Task Registering_a_taken_name_registers_none()
     {
         var both = new Dictionary<string, AttributeKind> { ["New"] = AttributeKind.Bool, ["K"] = AttributeKind.Keyword };
-        Assert.Throws<ArgumentException>(() => registry.Register("ns", both));
-        Assert.Throws<ArgumentException>(() => registry.Register("ns", [KeyValuePair.Create("BuildIds", AttributeKind.Keyword)]));
+        await Assert.ThrowsAsync<ArgumentException>(() => registry.RegisterAsync("ns", both));
+        await Assert.ThrowsAsync<ArgumentException>(() => registry.RegisterAsync("ns", [KeyValuePair.Create("BuildIds", AttributeKind.Keyword)]));
         Assert.Null(registry.Of("ns").KindOf("New"));
     }
 
     [Fact]
-    public void Removing_an_unknown_name_removes_none()
+    public async Task Removing_an_unknown_name_removes_none()
     {
-        Assert.Throws<KeyNotFoundException>(() => registry.Remove("ns", ["K", "Colour"]));
+        await Assert.ThrowsAsync<KeyNotFoundException>(() => registry.RemoveAsync("ns", ["K", "Colour"]));
         Assert.Equal(AttributeKind.Keyword, registry.Of("ns").KindOf("K"));
-        registry.Remove("ns", ["K"]);
+        await registry.RemoveAsync("ns", ["K"]);
         Assert.Null(registry.Of("ns").KindOf("K"));
     }
 
     [Fact]
-    public void A_namespace_survives_being_stored()
+    public async Task A_namespace_survives_being_stored()
     {
-        var loaded = new SearchAttributeRegistry();
-        loaded.Load("ns", SearchAttributeRegistry.Serialise(registry.Of("ns")));
+        var loaded = new SearchAttributeRegistry(commits);
+        loaded.Load(Assert.Single((await store.LoadAsync(TestContext.Current.CancellationToken)).Blobs));
         Assert.Equal(registry.Of("ns").Custom, loaded.Of("ns").Custom);
     }
 

@@ -60,7 +60,7 @@ public sealed class DecidingOnTheFreeze(CreateImageFixture fixture) : IClassFixt
         var result = await (await fixture.StartAsync(cloud.Request(QuiesceMode.Skip))).GetResultAsync();
 
         Assert.Equal(Consistency.Crash, result.Evidence!.Consistency);
-        Assert.Empty(cloud.Journal.Where(a => a is "ProbeGuest" or "Quiesce" or "Unquiesce"));
+        Assert.DoesNotContain(cloud.Journal, a => a is "ProbeGuest" or "Quiesce" or "Unquiesce");
     }
 
     [Fact]
@@ -115,6 +115,9 @@ public sealed class DecidingOnTheFreeze(CreateImageFixture fixture) : IClassFixt
         Assert.Equal(new Refusal(ErrorKind.QuotaExceeded, "Quota exceeded for resources: snapshots"), plan.Refusal);
     }
 
-    private Task<ImagePlan> PlanAsync(CreateImageInput request) =>
-        fixture.Client.ExecuteWorkflowAsync((PlanImageWorkflow w) => w.RunAsync(request), new($"plan-image/{request.Image}", Names.ControlQueue));
+    private async Task<ImagePlan> PlanAsync(CreateImageInput request)
+    {
+        var run = await fixture.Client.StartWorkflowAsync((PlanImageWorkflow w) => w.RunAsync(request), new($"plan-image/{Guid.NewGuid()}", Names.ControlQueue));
+        return await run.GetResultAsync();
+    }
 }

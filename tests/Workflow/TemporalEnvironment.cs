@@ -1,6 +1,6 @@
 using SnapshotFlow.Workflows;
 using Temporalio.Client;
-using Temporalio.Client.EnvConfig;
+using Temporalio.Common.EnvConfig;
 using Temporalio.Testing;
 
 namespace SnapshotFlow.Tests.Workflow;
@@ -11,6 +11,9 @@ namespace SnapshotFlow.Tests.Workflow;
 /// </summary>
 public static class TemporalEnvironment
 {
+    // The SDK gives a server 5 s to listen; several that start at once on a busy machine need longer, one after another they do not.
+    private static readonly SemaphoreSlim OneAtATime = new(1, 1);
+
     /// <summary>Whether the server can skip time.</summary>
     public static bool SkipsTime => Environment.GetEnvironmentVariable("TEMPORAL_ADDRESS") is null;
 
@@ -28,12 +31,25 @@ public static class TemporalEnvironment
             options.TestServer.ExistingPath = Path.Combine(AppContext.BaseDirectory, "temporal-dev");
         }
 
-        var environment = await WorkflowEnvironment.StartTimeSkippingAsync(options);
+        var environment = await StartAsync(options);
         await environment.Client.Connection.OperatorService.AddSearchAttributesAsync(new()
         {
             Namespace = environment.Client.Options.Namespace,
             SearchAttributes = { SearchAttributes.All.ToDictionary(a => a.Name, _ => Temporalio.Api.Enums.V1.IndexedValueType.Keyword) },
         });
         return environment;
+    }
+
+    private static async Task<WorkflowEnvironment> StartAsync(WorkflowEnvironmentStartTimeSkippingOptions options)
+    {
+        await OneAtATime.WaitAsync();
+        try
+        {
+            return await WorkflowEnvironment.StartTimeSkippingAsync(options);
+        }
+        finally
+        {
+            OneAtATime.Release();
+        }
     }
 }

@@ -7,7 +7,7 @@ namespace SnapshotFlow.Tests.Drivers.File;
 /// <summary>What the tests of the file driver on every file system share: a directory of their own, read and written as a server would.</summary>
 public abstract class FileDriverContract : VolumeDriverContract
 {
-    protected string Root { get; private set; } = "";
+    private string Root { get; set; } = "";
 
     /// <summary>Where this test may put its directory.</summary>
     protected abstract string Parent { get; }
@@ -47,22 +47,5 @@ public abstract class FileDriverContract : VolumeDriverContract
         return bytes;
     }
 
-    protected string PathOf(VolumeId volume) => Path.Join(Root, "volumes", Names.Volume(volume));
-
-    protected string PathOf(SnapshotId snapshot) => Path.Join(Root, "snapshots", Names.Snapshot(snapshot));
-
-    protected static string PartialOf(string path) => Path.Join(Path.GetDirectoryName(path), $".{Path.GetFileName(path)}.partial");
-
-    /// <summary>Every name below the root, for "nothing is left".</summary>
-    protected IEnumerable<string> FileNames() => Directory.EnumerateFiles(Root, "*", SearchOption.AllDirectories).Select(p => Path.GetRelativePath(Root, p)).Order();
-
-    /// <summary>The right time of day, but a second passes between any two looks at the stopwatch.</summary>
-    private sealed class ImpatientClock : TimeProvider
-    {
-        private long now;
-
-        public override long TimestampFrequency => 1;
-
-        public override long GetTimestamp() => Interlocked.Increment(ref now);
-    }
+    private string PathOf(VolumeId volume) => Path.Join(Root, "volumes", Names.Volume(volume));
 }

@@ -222,6 +222,25 @@ public sealed class FileDriverOnDisk : IDisposable
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.GroupRead, GetUnixFileMode(made.Handle));
     }
 
+    [Fact]
+    public async Task A_copy_that_is_cancelled_stops_in_the_middle_and_leaves_no_file()
+    {
+        var driver = new FileVolumeDriver(root, new ImpatientClock());
+        await driver.CheckAsync(Ct);
+        Assert.SkipWhen(driver.Capabilities.InstantSnapshot, "temporary files are on a file system that shares blocks, so nothing is copied");
+        var full = (await driver.CreateVolumeAsync(volume, 64 * MiB, Ct)).Handle;
+        await WriteAllBytesAsync(full, [.. Enumerable.Repeat((byte)7, 64 * MiB)], Ct);
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var seen = new List<DriverProgress>();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => driver.CreateSnapshotAsync(volume, snapshot, new Then(p =>
+        {
+            seen.Add(p);
+            cancel.Cancel();
+        }), cancel.Token));
+        Assert.InRange(Assert.Single(seen).BytesDone, 1, 63 * MiB);
+        Assert.Equal([$"volumes/{Names.Volume(volume)}"], FileNames());
+    }
+
     // ---- configuration and the operating system
 
     [Fact]
@@ -311,6 +330,11 @@ public sealed class FileDriverOnDisk : IDisposable
             WriteAllText(Path.Join(root, "snapshots", string.Format(null, name, Names.Snapshot(snapshot))),
                 name.EndsWith(".json", StringComparison.Ordinal) ? $$"""{"snapshot":"{{snapshot}}","volume":"{{volume}}","size_bytes":4,"created_at":"2024-05-01T00:00:00Z"}""" : "half");
         }
+    }
+
+    private sealed class Then(Action<DriverProgress> act) : IProgress<DriverProgress>
+    {
+        public void Report(DriverProgress value) => act(value);
     }
 
     private string PathOf(VolumeId id) => Path.Join(root, "volumes", Names.Volume(id));

@@ -21,7 +21,8 @@ public abstract class LoopFileSystem : IDisposable
             return;
         }
 
-        var path = Path.Join(Path.GetTempPath(), $"snapshotflow-{type}-{Guid.NewGuid():N}");
+        SweepDeadRuns(type);
+        var path = Path.Join(Path.GetTempPath(), $"snapshotflow-{type}-{Environment.ProcessId}-{Guid.NewGuid():N}");
         image = path + ".img";
         using (var file = System.IO.File.Create(image))
         {
@@ -67,6 +68,25 @@ public abstract class LoopFileSystem : IDisposable
         if (image is not null)
         {
             System.IO.File.Delete(image);
+        }
+    }
+
+    /// <summary>A run that was killed could not unmount; the next one does it.</summary>
+    private static void SweepDeadRuns(string type)
+    {
+        foreach (var image in System.IO.Directory.EnumerateFiles(Path.GetTempPath(), $"snapshotflow-{type}-*-*.img"))
+        {
+            if (int.TryParse(Path.GetFileName(image).Split('-')[2], out var owner) && !System.IO.Directory.Exists($"/proc/{owner}"))
+            {
+                var path = image[..^".img".Length];
+                Run("/usr/bin/umount", [path]);
+                if (System.IO.Directory.Exists(path))
+                {
+                    System.IO.Directory.Delete(path);
+                }
+
+                System.IO.File.Delete(image);
+            }
         }
     }
 

@@ -1,25 +1,42 @@
 using SnapshotFlow.TemporalDev.Hosting;
+using Temporalio.Api.Enums.V1;
 using Temporalio.Client;
 using Temporalio.Worker;
 
 namespace SnapshotFlow.Tests.TemporalDev.Sdk;
 
-/// <summary>One developer server inside the test process, shared by all tests that do not need a clock of their own.</summary>
+/// <summary>
+/// One developer server inside the test process, shared by all tests that do not need a clock of their own. With
+/// <c>TEMPORAL_ADDRESS</c> set the same tests run against that server, namespace <c>default</c>.
+/// </summary>
 public sealed class DevServer : IAsyncLifetime
 {
     private TemporalDevServer? server;
 
     public TemporalClient Client { get; private set; } = null!;
 
-    public string Address => server!.Address;
+    /// <summary>Whether the tests run against another server than ours.</summary>
+    public bool IsOfficial => server is null;
 
     public async ValueTask InitializeAsync()
     {
-        server = await TemporalDevServer.StartAsync(new ServerOptions
+        var address = Environment.GetEnvironmentVariable("TEMPORAL_ADDRESS");
+        if (string.IsNullOrEmpty(address))
         {
-            SearchAttributes = new Dictionary<string, string> { ["Step"] = "Keyword", ["Size"] = "Int" },
-        });
-        Client = await TemporalClient.ConnectAsync(new TemporalClientConnectOptions(Address));
+            server = await TemporalDevServer.StartAsync(new ServerOptions());
+            address = server.Address;
+        }
+
+        Client = await TemporalClient.ConnectAsync(new TemporalClientConnectOptions(address));
+        var known = await Client.Connection.OperatorService.ListSearchAttributesAsync(new() { Namespace = "default" });
+        if (!known.CustomAttributes.ContainsKey("Step"))
+        {
+            await Client.Connection.OperatorService.AddSearchAttributesAsync(new()
+            {
+                Namespace = "default",
+                SearchAttributes = { ["Step"] = IndexedValueType.Keyword, ["Size"] = IndexedValueType.Int },
+            });
+        }
     }
 
     public async ValueTask DisposeAsync()

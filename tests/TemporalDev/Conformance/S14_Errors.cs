@@ -1,0 +1,94 @@
+using SnapshotFlow.Tests.TemporalDev.Sdk;
+using Temporalio.Api.ErrorDetails.V1;
+using Temporalio.Exceptions;
+
+namespace SnapshotFlow.Tests.TemporalDev.Conformance;
+
+/// <summary>Section 14: errors and their typed details.</summary>
+[Collection(nameof(DevServer))]
+public sealed class S14_Errors(DevServer server)
+{
+    private readonly RawWorker worker = new(server.Client);
+
+    [Fact]
+    public async Task S14_An_unknown_workflow_says_its_id()
+    {
+        var error = await RpcAssert.FailsAsync(RpcException.StatusCode.NotFound, () => worker.DescribeAsync());
+        Assert.Equal($"workflow not found for ID: {worker.WorkflowId}", error.Message);
+        await RpcAssert.FailsWithAsync<NotFoundFailure>(RpcException.StatusCode.NotFound, () => worker.DescribeAsync());
+    }
+
+    [Fact]
+    public async Task S14_An_unknown_run_of_a_known_workflow_is_not_found()
+    {
+        await worker.StartAsync();
+        await RpcAssert.FailsAsync(RpcException.StatusCode.NotFound, () => worker.DescribeAsync(Guid.NewGuid().ToString()));
+        await RpcAssert.FailsAsync(RpcException.StatusCode.NotFound, () => worker.HistoryAsync(Guid.NewGuid().ToString()));
+        await worker.TerminateAsync();
+    }
+
+    [Fact]
+    public async Task S14_A_run_id_that_is_no_uuid_is_an_invalid_argument() =>
+        await RpcAssert.FailsAsync(RpcException.StatusCode.InvalidArgument, () => worker.DescribeAsync("not-a-uuid"));
+
+    [Fact]
+    public async Task S14_An_unknown_namespace_is_named()
+    {
+        var detail = await RpcAssert.FailsWithAsync<NamespaceNotFoundFailure>(
+            RpcException.StatusCode.NotFound,
+            () => worker.StartAsync(r => r.Namespace = "no-such-namespace"));
+        Assert.Equal("no-such-namespace", detail.Namespace);
+    }
+
+    [Fact]
+    public async Task S14_A_namespace_cannot_be_registered_twice()
+    {
+        var request = new Temporalio.Api.WorkflowService.V1.RegisterNamespaceRequest
+        {
+            Namespace = "default",
+            WorkflowExecutionRetentionPeriod = RawWorker.Seconds(86_400),
+        };
+        await RpcAssert.FailsWithAsync<NamespaceAlreadyExistsFailure>(RpcException.StatusCode.AlreadyExists, () => worker.Service.RegisterNamespaceAsync(request));
+    }
+
+    [Theory]
+    [InlineData("workflow id")]
+    [InlineData("workflow type")]
+    [InlineData("task queue")]
+    public async Task S14_A_start_without_its_essentials_is_an_invalid_argument(string missing) =>
+        await RpcAssert.FailsAsync(RpcException.StatusCode.InvalidArgument, () => worker.StartAsync(r =>
+        {
+            r.WorkflowId = missing == "workflow id" ? "" : r.WorkflowId;
+            r.WorkflowType = missing == "workflow type" ? null : r.WorkflowType;
+            r.TaskQueue = missing == "task queue" ? null : r.TaskQueue;
+        }));
+
+    [Fact]
+    public async Task S14_An_unregistered_search_attribute_is_refused_by_name()
+    {
+        var error = await RpcAssert.FailsAsync(
+            RpcException.StatusCode.InvalidArgument,
+            () => worker.StartAsync(r => r.SearchAttributes = new() { IndexedFields = { ["NobodyRegisteredThis"] = RawWorker.Text("x").Payloads_[0] } }));
+        Assert.Contains("Namespace default has no mapping defined for search attribute NobodyRegisteredThis", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task S21_22_Payloads_over_the_limit_are_refused_where_they_appear()
+    {
+        var large = RawWorker.Text(new string('x', 2 * 1024 * 1024));
+        await RpcAssert.FailsAsync(RpcException.StatusCode.InvalidArgument, () => worker.StartAsync(r => r.Input = large));
+        await worker.StartAsync();
+        await RpcAssert.FailsAsync(RpcException.StatusCode.InvalidArgument, () => worker.Service.SignalWorkflowExecutionAsync(new()
+        {
+            Namespace = RawWorker.Namespace,
+            WorkflowExecution = new() { WorkflowId = worker.WorkflowId },
+            SignalName = "s",
+            Input = large,
+        }));
+        await worker.CompleteAsync(await worker.PollAsync(), Commands.Activity(worker, "a"));
+        var activity = await worker.PollActivityAsync();
+        await worker.Service.RespondActivityTaskCompletedAsync(new() { Namespace = RawWorker.Namespace, TaskToken = activity.TaskToken, Result = large });
+        Assert.Contains(Temporalio.Api.Enums.V1.EventType.ActivityTaskFailed, await worker.EventTypesAsync());
+        await worker.TerminateAsync();
+    }
+}
