@@ -30,8 +30,8 @@ public sealed class ScheduleKills(SharedPostgres postgres)
         {
             Policy = new SchedulePolicy { Overlap = ScheduleOverlapPolicy.AllowAll },
         };
-        var handle = await client.CreateScheduleAsync(
-            "s", schedule, new ScheduleOptions { TypedSearchAttributes = new SearchAttributeCollection.Builder().Set(Project, "red").ToSearchAttributeCollection() });
+        var red = new SearchAttributeCollection.Builder().Set(Project, "red").ToSearchAttributeCollection();
+        var handle = await client.CreateScheduleAsync("s", schedule, new ScheduleOptions { TypedSearchAttributes = red });
 
         for (var kill = 0; kill < Kills; kill++)
         {
