@@ -248,19 +248,7 @@ public sealed class CreateImageWorkflow
         }
     }
 
-    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () =>
-        thawed = await Workflow.ExecuteActivityAsync(
-            (IGuestActivities a) => a.UnquiesceAsync(new(request.Server, prepared!.Server.AgentAddress!, RunToken)),
-            new()
-            {
-                TaskQueue = ComputeQueue,
-                StartToCloseTimeout = TimeSpan.FromSeconds(10),
-                HeartbeatTimeout = TimeSpan.FromSeconds(2),
-                ScheduleToCloseTimeout = TimeSpan.FromMinutes(2),
-                RetryPolicy = Retries.Quick,
-                CancellationToken = CancellationToken.None,
-                Summary = $"thaw {request.Server}",
-            }));
+    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () => thawed = await GuestThaw.AskAsync(request.Server, prepared!.Server, RunToken));
 
     private void JudgeConsistency()
     {

@@ -27,6 +27,9 @@ public sealed class FakeCloud
 
     public GuestAnswer Guest { get; init; } = new(true, null);
 
+    /// <summary>Where the guest is; it is prepared as if it were on host-1.</summary>
+    public ServerLocation Location { get; set; } = new("host-1", "qga:unix:/run/guest.sock");
+
     /// <summary>Whether the back end fixes a volume at one instant.</summary>
     public bool InstantCuts { get; init; } = true;
 
@@ -151,8 +154,15 @@ public sealed class FakeCloud
         return new(now, now + deadline);
     }
 
-    public UnquiesceResult Thaw()
+    public UnquiesceResult Thaw(UnquiesceInput input)
     {
+        if (ActivityExecutionContext.Current.Info.TaskQueue != Names.ComputeQueue(Location.Host!) || input.AgentAddress != Location.AgentAddress)
+        {
+            return input.MovedTo is null
+                ? throw Fault.Failure(ErrorKind.BackendUnavailable, $"the guest is not on {ActivityExecutionContext.Current.Info.TaskQueue}")
+                : new(false, null, TimeProvider.System.GetUtcNow(), LeaseExpired: true, null);
+        }
+
         var now = TimeProvider.System.GetUtcNow();
         var was = Frozen;
         Frozen = false;

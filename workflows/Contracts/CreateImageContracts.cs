@@ -71,7 +71,13 @@ public sealed record QuiesceResult(DateTimeOffset FrozenAt, DateTimeOffset Deadl
 /// <param name="Server">The server.</param>
 /// <param name="AgentAddress">Where its agent listens.</param>
 /// <param name="RunToken">The holder of the freeze; a freeze of another holder is left alone.</param>
-public sealed record UnquiesceInput(ServerId Server, string AgentAddress, string RunToken);
+/// <param name="MovedTo">The host that the server runs on now and was thawed on: its lease here ends, and no agent is asked. Null when it is here.</param>
+public sealed record UnquiesceInput(ServerId Server, string AgentAddress, string RunToken, string? MovedTo = null);
+
+/// <summary>Where a server is.</summary>
+/// <param name="Host">The hypervisor; null when it runs nowhere.</param>
+/// <param name="AgentAddress">Address of the guest agent on that host; null when it has none.</param>
+public sealed record ServerLocation(string? Host, string? AgentAddress);
 
 /// <summary>The truth about a freeze that is over.</summary>
 /// <param name="WasFrozen">Whether the guest was still frozen when the thaw was asked for: only then was it frozen throughout.</param>
