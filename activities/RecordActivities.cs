@@ -55,7 +55,7 @@ public sealed partial class RecordActivities(
     [Activity]
     public Task<ServerLocation> LocateServerAsync(ServerId server) => ActivityErrors.Translate(async () =>
         await servers.FindAsync(server, ActivityExecutionContext.Current.CancellationToken) is { } found
-            ? new ServerLocation(found.Host, found.GuestAgentAddress)
+            ? new ServerLocation(found.Host, found.AgentAddress)
             : throw new SnapshotFlowException(ErrorKind.NotFound, $"Instance {server} could not be found."));
 
     /// <inheritdoc/>

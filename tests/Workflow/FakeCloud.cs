@@ -23,6 +23,11 @@ public sealed class FakeCloud
 
     public bool RequireQuiesce { get; init; }
 
+    /// <summary>What the server's image says about the freeze deadline, and what the last freeze was asked for.</summary>
+    public TimeSpan? ServerDeadline { get; init; }
+
+    public TimeSpan? AskedDeadline { get; private set; }
+
     public string? AgentAddress { get; init; } = "qga:unix:/run/guest.sock";
 
     public GuestAnswer Guest { get; init; } = new(true, null);
@@ -128,7 +133,7 @@ public sealed class FakeCloud
         TaskState = take ? request.Image.ToString() : TaskState;
         var volumes = Volumes.Select((v, i) => new VolumeToCut(v, DeterministicId.Snapshot(request.Image, v), "project", "host-1@file", $"/dev/vd{(char)('a' + i)}", 1, null, i == 0)).ToList();
         return new(
-            new(Running, "host-1", AgentAddress, RequireQuiesce, "project"),
+            new(Running, "host-1", AgentAddress, RequireQuiesce, "project", ServerDeadline),
             new(request.Name, "project", "private", null, 0, 0, new Dictionary<string, string>(), "/dev/vda", [], volumes));
     }
 
@@ -150,6 +155,7 @@ public sealed class FakeCloud
     {
         Frozen = true;
         Freezes++;
+        AskedDeadline = deadline;
         var now = TimeProvider.System.GetUtcNow();
         return new(now, now + deadline);
     }
