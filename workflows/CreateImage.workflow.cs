@@ -24,7 +24,6 @@ public sealed class CreateImageWorkflow
     private static readonly TimeSpan ForUndo = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan ForCuts = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan ForOneAttemptAtACut = TimeSpan.FromMinutes(10);
-    private static readonly TimeSpan ForThaw = TimeSpan.FromMinutes(2);
 
     /// <summary>
     /// The longest that anything of a run may still be on its way: the time-outs of all its steps, of a thaw asked for twice, of the five undos, and of an
@@ -32,7 +31,7 @@ public sealed class CreateImageWorkflow
     /// that the run is over.
     /// </summary>
     public static TimeSpan LongestRun =>
-        (3 * WhileCallerWaits) + FreezeDecision.ForProbe + FreezeDeadline.Maximum + ForCuts + (2 * ForThaw) + (3 * ForRecords) + (5 * ForUndo) + ForOneAttemptAtACut;
+        (3 * WhileCallerWaits) + FreezeDecision.ForProbe + FreezeDeadline.Maximum + ForCuts + (2 * GuestThaw.Altogether) + (3 * ForRecords) + (5 * ForUndo) + ForOneAttemptAtACut;
 
     private readonly CreateImageInput request;
     private readonly Compensation undo = new();
@@ -116,6 +115,8 @@ public sealed class CreateImageWorkflow
 
     private bool QuiesceRequired => FreezeDecision.IsRequired(request, prepared!.Server);
 
+    private TimeSpan Deadline => request.FreezeDeadline ?? prepared!.Server.FreezeDeadline ?? FreezeDeadline.Default;
+
     private string ComputeQueue => Names.ComputeQueue(prepared!.Server.Host!);
 
     private Task PrepareImageAsync() => steps.RunAsync(Step.PrepareImage, async () =>
@@ -158,7 +159,7 @@ public sealed class CreateImageWorkflow
 
         await steps.RunAsync(Step.Quiesce, async () =>
         {
-            var deadline = request.FreezeDeadline ?? FreezeDeadline.Default;
+            var deadline = Deadline;
             deadlineAt = Workflow.UtcNow + deadline;
             undo.Push("Unquiesce", request.Server.ToString(), ThawAsync);
             try
@@ -225,7 +226,7 @@ public sealed class CreateImageWorkflow
                 StartToCloseTimeout = ForOneAttemptAtACut,
                 ScheduleToCloseTimeout = ForCuts,
                 // A back end that nobody serves must not hold the guest: the deadline bounds the freeze, this bounds the run.
-                ScheduleToStartTimeout = request.FreezeDeadline ?? FreezeDeadline.Default,
+                ScheduleToStartTimeout = Deadline,
                 HeartbeatTimeout = TimeSpan.FromSeconds(5),
                 RetryPolicy = Retries.Quick,
                 // The delete that undoes a cut must not overtake it.
@@ -259,19 +260,7 @@ public sealed class CreateImageWorkflow
         }
     }
 
-    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () =>
-        thawed = await Workflow.ExecuteActivityAsync(
-            (IGuestActivities a) => a.UnquiesceAsync(new(request.Server, prepared!.Server.AgentAddress!, RunToken)),
-            new()
-            {
-                TaskQueue = ComputeQueue,
-                StartToCloseTimeout = TimeSpan.FromSeconds(10),
-                HeartbeatTimeout = TimeSpan.FromSeconds(2),
-                ScheduleToCloseTimeout = ForThaw,
-                RetryPolicy = Retries.Quick,
-                CancellationToken = CancellationToken.None,
-                Summary = $"thaw {request.Server}",
-            }));
+    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () => thawed = await GuestThaw.AskAsync(request.Server, prepared!.Server, RunToken));
 
     private void JudgeConsistency()
     {

@@ -16,6 +16,9 @@ public sealed class FakeActivities : IRecordActivities, IGuestActivities, IVolum
     public Task<PreparedImage> PlanImageAsync(CreateImageInput input) => Do("PlanImage", () => Cloud.Prepare(input, take: false));
 
     [Activity]
+    public Task<ServerLocation> LocateServerAsync(ServerId server) => Do("LocateServer", () => Cloud.Location);
+
+    [Activity]
     public Task ReleaseServerAsync(CreateImageInput input) => Do("ReleaseServer", () => Cloud.Release(input.Image));
 
     [Activity]
@@ -47,7 +50,7 @@ public sealed class FakeActivities : IRecordActivities, IGuestActivities, IVolum
         [.. Cloud.Snapshots.OrderBy(s => s.ToString(), StringComparer.Ordinal).Select(s => new StoredSnapshot(s, Cloud.VolumeOf(s), DateTimeOffset.UnixEpoch))], null));
 
     [Activity]
-    public Task<UnquiesceResult> UnquiesceAsync(UnquiesceInput input) => Do("Unquiesce", Cloud.Thaw);
+    public Task<UnquiesceResult> UnquiesceAsync(UnquiesceInput input) => Do(input.MovedTo is null ? "Unquiesce" : "EndLease", () => Cloud.Thaw(input));
 
     [Activity]
     public Task CopyGlanceMetadataAsync(VolumeSnapshotInput input) => Do("CopyGlanceMetadata", () => { });
