@@ -20,6 +20,11 @@ internal static class Insisting
             {
                 await Task.Delay(Pause, cancellationToken);
             }
+            catch (WorkflowUpdateRpcTimeoutOrCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                // What an update throws instead when the connection breaks under it.
+                await Task.Delay(Pause, cancellationToken);
+            }
         }
     }
 
