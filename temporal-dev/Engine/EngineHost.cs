@@ -54,6 +54,16 @@ internal sealed partial class EngineHost : IAsyncDisposable
 
     public IEnumerable<WorkflowChain> Chains => chains.Values;
 
+    /// <summary>Cancelled when the server stops: whoever waits for something answers with what there is.</summary>
+    public CancellationToken Stopping => stopping.Token;
+
+    /// <summary>Ends every long poll and every wait for history or updates.</summary>
+    public void EndWaits()
+    {
+        stopping.Cancel();
+        Matching.Dispose();
+    }
+
     public long NextTaskId() => Interlocked.Increment(ref taskId);
 
     public void Announce(ClosedRun closed) => RunClosed?.Invoke(closed);
@@ -244,8 +254,7 @@ internal sealed partial class EngineHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await stopping.CancelAsync();
-        Matching.Dispose();
+        EndWaits();
         Clock.Dispose();
         await background.DisposeAsync();
         await Commits.DisposeAsync();

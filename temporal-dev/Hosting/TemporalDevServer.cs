@@ -27,6 +27,9 @@ public sealed class TemporalDevServer : IAsyncDisposable
     /// <summary>The default of 4 MiB is less than a workflow task may carry.</summary>
     private const int MaxMessageBytes = 128 * 1024 * 1024;
 
+    /// <summary>How long a stop waits for calls under way. None takes long once nobody waits for anything.</summary>
+    private static readonly TimeSpan CallsMayTake = TimeSpan.FromSeconds(1);
+
     private readonly WebApplication app;
     private readonly EngineHost engine;
 
@@ -43,8 +46,16 @@ public sealed class TemporalDevServer : IAsyncDisposable
     /// <summary>Host and port, as a client's target host.</summary>
     public string Address { get; }
 
-    /// <summary>Ends when the process is told to stop.</summary>
-    public Task Stopped => app.WaitForShutdownAsync();
+    /// <summary>Ends when the process is told to stop. What is left to do then is to dispose the server.</summary>
+    public Task Stopped
+    {
+        get
+        {
+            var told = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            app.Lifetime.ApplicationStopping.Register(told.SetResult);
+            return told.Task;
+        }
+    }
 
     internal EngineHost Engine => engine;
 
@@ -86,9 +97,13 @@ public sealed class TemporalDevServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // Parked polls end first: their callers would otherwise hold the stop up for a whole poll.
-        engine.Matching.Dispose();
-        await app.StopAsync(new CancellationToken(canceled: true));
+        // Whoever waits is answered first: a parked poll would otherwise hold the stop up for as long as it may wait.
+        engine.EndWaits();
+        using (var patience = new CancellationTokenSource(CallsMayTake))
+        {
+            await app.StopAsync(patience.Token);
+        }
+
         await scheduler.DisposeAsync();
         await engine.DisposeAsync();
         await app.DisposeAsync();

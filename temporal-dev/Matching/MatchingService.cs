@@ -14,6 +14,7 @@ internal sealed class MatchingService(TimeProvider realTime) : IDisposable
 
     private readonly ConcurrentDictionary<QueueKey, MatchingQueue> queues = new();
     private readonly ConcurrentDictionary<string, DateTimeOffset> shutDown = new();
+    private volatile bool closed;
 
     public MatchingQueue Queue(QueueKey key) => queues.GetOrAdd(key, static (k, time) => new MatchingQueue(k, time), realTime);
 
@@ -21,7 +22,7 @@ internal sealed class MatchingService(TimeProvider realTime) : IDisposable
 
     public async Task<TaskOffer?> PollAsync(QueueKey key, Poller poller, TimeSpan wait, CancellationToken cancellationToken)
     {
-        if (poller.WorkerInstanceKey.Length > 0 && shutDown.ContainsKey(poller.WorkerInstanceKey))
+        if (closed || (poller.WorkerInstanceKey.Length > 0 && shutDown.ContainsKey(poller.WorkerInstanceKey)))
         {
             return null;
         }
@@ -76,8 +77,10 @@ internal sealed class MatchingService(TimeProvider realTime) : IDisposable
         }
     }
 
+    /// <summary>Ends every parked poll; later ones end at once.</summary>
     public void Dispose()
     {
+        closed = true;
         foreach (var queue in queues.Values)
         {
             queue.Dispose();

@@ -105,9 +105,14 @@ internal sealed partial class WorkflowService
         }
 
         var query = await engine.TransitAsync(run.Chain, work => run.Ask(work, request.Query));
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, engine.Stopping);
         try
         {
-            return await query.Task.WaitAsync(context.CancellationToken);
+            return await query.Task.WaitAsync(over.Token);
+        }
+        catch (OperationCanceledException) when (engine.Stopping.IsCancellationRequested)
+        {
+            throw new Fault(StatusCode.Unavailable, "the server is stopping");
         }
         finally
         {

@@ -70,7 +70,7 @@ internal sealed partial class WorkflowService(EngineHost engine, Scheduler sched
             return change.IsCompleted;
         }
 
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, engine.Stopping);
         var timeout = Task.Delay(left, engine.RealTime, over.Token);
         var first = await Task.WhenAny(change, timeout);
         await over.CancelAsync();

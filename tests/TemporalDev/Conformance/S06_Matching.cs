@@ -63,8 +63,9 @@ public sealed class S06_Matching(DevServer server)
             await Assert.ThrowsAnyAsync<Exception>(() => poll);
         }
 
-        await worker.StartAsync();
-        Assert.Equal(1, (await worker.PollAsync()).Attempt);
+        // A task that was lost with its poller would come again only after its timeout, which is longer than a poll.
+        await worker.StartAsync(r => r.WorkflowTaskTimeout = RawWorker.Seconds(100));
+        await worker.PollAsync();
         await worker.TerminateAsync();
     }
 
