@@ -53,6 +53,8 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
     /// <summary>Called once, under the chain's lock. The returned task completes when the work is durable.</summary>
     public Task Seal()
     {
+        // Late news for a run that was deleted meanwhile must not bring it back.
+        touched.RemoveAll(run => !Chain.Runs.ContainsKey(run.RunId));
         if (rung is not null && !touched.Contains(rung))
         {
             Engine.Clock.Update(rung.Alarm, rung.NextDue(), rung.Holds);

@@ -74,6 +74,9 @@ internal sealed class OwnerSession : IAsyncDisposable
                 new("set enable_seqscan = off"),
                 new("set enable_hashjoin = off"),
                 new("set enable_mergejoin = off"),
+
+                // What these settings forbid is priced so high that PostgreSQL would compile such plans, which takes longer than to run them.
+                new("set jit = off"),
                 // A server whose machine has vanished must not keep the lock for hours.
                 new("set tcp_keepalives_idle = 10"),
                 new("set tcp_keepalives_interval = 5"),

@@ -13,26 +13,26 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
 {
     public const int JourneysInFlight = 20;
     public const int LedgersInFlight = 6;
+    public const string JourneyQueue = "journeys";
 
-    private const string JourneyQueue = "journeys";
     private const string LedgerQueue = "ledgers";
 
     private readonly ConcurrentQueue<Finished> finished = new();
     private readonly ConcurrentDictionary<string, bool> certainSignals = new();
     private readonly Observer observer = new(client.Connection.WorkflowService, witness);
     private readonly LedgerWorker ledgers = new(client.Connection.WorkflowService, witness, LedgerQueue);
-    private int inFlight;
+    private readonly ConcurrentDictionary<string, bool> inFlight = new();
     private int number;
 
     /// <summary>Workflows that have been started and have not ended.</summary>
-    public int InFlight => Volatile.Read(ref inFlight);
+    public int InFlight => inFlight.Count;
 
     public int Completed => finished.Count;
 
     public int Acknowledged => ledgers.Acknowledged;
 
-    /// <summary>Starts workflow after workflow until <paramref name="enough"/>, then waits for those that are under way.</summary>
-    public async Task RunAsync(CancellationToken enough, CancellationToken cancellationToken)
+    /// <summary>Starts workflow after workflow until <paramref name="enough"/>, then waits for those that are under way and for the last call.</summary>
+    public async Task RunAsync(Func<Task> atLast, CancellationToken enough, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var options = new TemporalWorkerOptions(JourneyQueue) { MaxCachedWorkflows = 15 }
@@ -40,12 +40,32 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
         using var worker = new TemporalWorker(client, options);
         var ledger = ledgers.RunAsync(stop.Token);
         await worker.ExecuteAsync(
-            () => Task.WhenAll(
-                Enumerable.Range(0, JourneysInFlight).Select(_ => RepeatAsync(TravelAsync, enough, cancellationToken))
-                    .Concat(Enumerable.Range(0, LedgersInFlight).Select(_ => RepeatAsync(KeepLedgerAsync, enough, cancellationToken)))),
+            async () =>
+            {
+                await Task.WhenAll(
+                    Enumerable.Range(0, JourneysInFlight).Select(_ => RepeatAsync(TravelAsync, enough, cancellationToken))
+                        .Concat(Enumerable.Range(0, LedgersInFlight).Select(_ => RepeatAsync(KeepLedgerAsync, enough, cancellationToken))));
+                await atLast();
+            },
             cancellationToken);
         await stop.CancelAsync();
         await ledger;
+    }
+
+    /// <summary>What those that have not ended are waiting for.</summary>
+    public async Task<string> ExplainAsync()
+    {
+        var lines = new List<string>();
+        foreach (var id in inFlight.Keys.Order(StringComparer.Ordinal))
+        {
+            var described = await client.Connection.WorkflowService.DescribeWorkflowExecutionAsync(
+                new() { Namespace = "default", Execution = new() { WorkflowId = id } });
+            var history = await client.GetWorkflowHandle(id).FetchHistoryAsync();
+            lines.Add($"{id}: workflow task {described.PendingWorkflowTask}; {described.PendingActivities.Count} activities; {described.PendingChildren.Count} children; "
+                + $"last events {string.Join(", ", history.Events.TakeLast(5).Select(e => $"{e.EventId} {e.EventType} {e.EventTime}"))}");
+        }
+
+        return string.Join('\n', lines);
     }
 
     /// <summary>Compares every history with what was seen and answered.</summary>
@@ -79,6 +99,7 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
             }
 
             CheckTokens(workflow, histories);
+            await CheckListAsync(workflow, cancellationToken);
         }
 
         var replayer = new WorkflowReplayer(new WorkflowReplayerOptions().AddWorkflow<Journey>().AddWorkflow<JourneyChild>());
@@ -95,15 +116,14 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
     {
         while (!enough.IsCancellationRequested)
         {
-            Interlocked.Increment(ref inFlight);
             await once(Interlocked.Increment(ref number), cancellationToken);
-            Interlocked.Decrement(ref inFlight);
         }
     }
 
     private async Task TravelAsync(int index, CancellationToken cancellationToken)
     {
         var id = $"journey-{index}";
+        inFlight[id] = true;
         var random = new Random(seed + index);
         var itinerary = Itinerary.Draw(random, id);
         var options = Options(id, JourneyQueue);
@@ -120,6 +140,7 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
         }
 
         finished.Enqueue(new Finished(id, await following, itinerary));
+        inFlight.TryRemove(id, out _);
     }
 
     private async Task SignalAsync(WorkflowHandle<Journey> journey, Itinerary itinerary, Random random, CancellationToken cancellationToken)
@@ -175,6 +196,7 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
     private async Task KeepLedgerAsync(int index, CancellationToken cancellationToken)
     {
         var id = $"ledger-{index}";
+        inFlight[id] = true;
         var (handle, _) = await Insisting.On(() => client.StartWorkflowAsync(LedgerWorker.WorkflowType, [], Options(id, LedgerQueue)), cancellationToken);
         var following = observer.FollowAsync(id, handle.FirstExecutionRunId!, cancellationToken);
         var (result, _) = await Insisting.On(() => client.GetWorkflowHandle(id).GetResultAsync<string>(), cancellationToken);
@@ -184,6 +206,7 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
         }
 
         finished.Enqueue(new Finished(id, await following, null));
+        inFlight.TryRemove(id, out _);
     }
 
     private static WorkflowOptions Options(string id, string queue) => new(id, queue)
@@ -235,6 +258,22 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
             {
                 witness.Accuse($"child {child} was started {started} times");
             }
+        }
+    }
+
+    /// <summary>The list knows exactly the runs that there were, all closed.</summary>
+    private async Task CheckListAsync(Finished workflow, CancellationToken cancellationToken)
+    {
+        var listed = new List<(string RunId, WorkflowExecutionStatus Status)>();
+        await foreach (var run in client.ListWorkflowsAsync($"WorkflowId = '{workflow.Id}'").WithCancellation(cancellationToken))
+        {
+            listed.Add((run.RunId, run.Status));
+        }
+
+        var expected = workflow.Runs.Select((run, i) => (run, i == workflow.Runs.Count - 1 ? WorkflowExecutionStatus.Completed : WorkflowExecutionStatus.ContinuedAsNew));
+        if (!listed.ToHashSet().SetEquals(expected))
+        {
+            witness.Accuse($"{workflow.Id} is listed as {string.Join(", ", listed)}; it was {string.Join(", ", expected)}");
         }
     }
 

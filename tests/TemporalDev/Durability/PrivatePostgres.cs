@@ -1,30 +1,11 @@
 using System.Globalization;
 using Npgsql;
-using SnapshotFlow.Tests.TemporalDev.Durability;
-
-[assembly: AssemblyFixture(typeof(SharedPostgres))]
 
 namespace SnapshotFlow.Tests.TemporalDev.Durability;
 
-/// <summary>The cluster that the tests of one run share, started by the first that needs it.</summary>
-public sealed class SharedPostgres : IAsyncDisposable
-{
-    private readonly Lazy<Task<PrivatePostgres>> cluster = new(PrivatePostgres.StartAsync);
-
-    internal Task<PrivatePostgres> Cluster => cluster.Value;
-
-    public async ValueTask DisposeAsync()
-    {
-        if (cluster.IsValueCreated)
-        {
-            await (await cluster.Value).DisposeAsync();
-        }
-    }
-}
-
 /// <summary>
-/// A PostgreSQL of this test run's own, in a temporary directory, with every flush that durability needs. It ends with the test
-/// process.
+/// A PostgreSQL of this process's own, in a temporary directory, with every flush that durability needs. It ends with
+/// this process.
 /// </summary>
 internal sealed class PrivatePostgres : IAsyncDisposable
 {
@@ -131,14 +112,20 @@ internal sealed class PrivatePostgres : IAsyncDisposable
             });
         var ended = server.WaitForExitAsync(CancellationToken.None);
         await Task.WhenAny(ready.Task, ended).WaitAsync(TimeSpan.FromSeconds(60));
-        Assert.True(ready.Task.IsCompleted, server.Output);
+        if (!ready.Task.IsCompleted)
+        {
+            throw new InvalidOperationException($"PostgreSQL does not start:\n{server.Output}");
+        }
     }
 
     private static async Task RunAsync(string program, string? user, params string[] arguments)
     {
         using var process = await ChildProcess.StartAsync(program, arguments, user);
         await process.WaitForExitAsync(CancellationToken.None);
-        Assert.True(process.ExitCode == 0, $"{program} ended with {process.ExitCode}:\n{process.Output}");
+        if (process.ExitCode != 0)
+        {
+            throw new InvalidOperationException($"{program} ended with {process.ExitCode}:\n{process.Output}");
+        }
     }
 
     private static string? FindBinaries() =>

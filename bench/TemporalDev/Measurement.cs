@@ -1,0 +1,54 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Temporalio.Client;
+
+namespace SnapshotFlow.Bench.TemporalDev;
+
+/// <param name="PerSecond">Workflows that ended per second.</param>
+/// <param name="Median">From start to result, as the client sees it.</param>
+/// <param name="ServerTime">Processor time of the server per workflow.</param>
+/// <param name="WorkerTime">Processor time of the worker per workflow.</param>
+internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan Percentile99, TimeSpan ServerTime, TimeSpan WorkerTime)
+{
+    /// <summary>A number of callers, each of which starts a workflow, waits for its result and begins again.</summary>
+    public static async Task<Measurement> TakeAsync(ITemporalClient client, ServerUnderTest server, int callers, int activities, TimeSpan length)
+    {
+        var latencies = new ConcurrentBag<TimeSpan>();
+        var (serverBefore, workerBefore) = (server.ServerTime, server.WorkerTime);
+        var began = Stopwatch.GetTimestamp();
+        await Task.WhenAll(Enumerable.Range(0, callers).Select(async _ =>
+        {
+            while (Stopwatch.GetElapsedTime(began) < length)
+            {
+                var started = Stopwatch.GetTimestamp();
+                await client.ExecuteWorkflowAsync((FanOut f) => f.RunAsync(activities), new WorkflowOptions($"bench-{Guid.NewGuid():N}", WorkerRole.Queue));
+                latencies.Add(Stopwatch.GetElapsedTime(started));
+            }
+        }));
+        var elapsed = Stopwatch.GetElapsedTime(began);
+        var sorted = latencies.Order().ToArray();
+        return new Measurement(
+            sorted.Length / elapsed.TotalSeconds,
+            sorted[sorted.Length / 2],
+            sorted[(int)(sorted.Length * 0.99)],
+            (server.ServerTime - serverBefore) / sorted.Length,
+            (server.WorkerTime - workerBefore) / sorted.Length);
+    }
+
+    /// <summary>Starts runs that stay open, and waits until each has its timer.</summary>
+    public static async Task OpenAsync(ITemporalClient client, int count)
+    {
+        const int atOnce = 64;
+        var next = 0;
+        await Task.WhenAll(Enumerable.Range(0, Math.Min(atOnce, count)).Select(async _ =>
+        {
+            while (Interlocked.Increment(ref next) <= count)
+            {
+                var handle = await client.StartWorkflowAsync((Parked p) => p.RunAsync(), new WorkflowOptions($"parked-{Guid.NewGuid():N}", WorkerRole.Queue));
+
+                // Answered by the worker, and only after the task that starts the timer.
+                await handle.QueryAsync(p => p.IsParked());
+            }
+        }));
+    }
+}

@@ -1,0 +1,98 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using SnapshotFlow.Tests.TemporalDev.Durability;
+
+namespace SnapshotFlow.Bench.TemporalDev;
+
+/// <summary>The server's process and the worker's process.</summary>
+internal sealed class ServerUnderTest : IDisposable
+{
+    private readonly int port = FreePort.Next();
+    private readonly string? database;
+    private ChildProcess? server;
+    private ChildProcess? worker;
+
+    /// <param name="database">Null for a server that keeps everything in memory.</param>
+    public ServerUnderTest(string? database) => this.database = database;
+
+    public string Address => $"127.0.0.1:{port}";
+
+    /// <summary>Processor time that the server has used since it began.</summary>
+    public TimeSpan ServerTime => server!.ProcessorTime;
+
+    public TimeSpan WorkerTime => worker!.ProcessorTime;
+
+    /// <summary>Resident memory of the server, in MiB.</summary>
+    public double ServerMemory
+    {
+        get
+        {
+            using var process = Process.GetProcessById(server!.Id);
+            return process.WorkingSet64 / 1024.0 / 1024.0;
+        }
+    }
+
+    /// <summary>Starts the server and answers how long it took until it accepted a connection.</summary>
+    public async Task<TimeSpan> StartAsync()
+    {
+        var began = Stopwatch.GetTimestamp();
+        string[] store = database is null ? [] : ["--db-connection", database];
+        server = await ChildProcess.StartAsync(
+            Path.Combine(AppContext.BaseDirectory, "temporal-dev"),
+            ["server", "start-dev", "--headless", "--port", port.ToString(CultureInfo.InvariantCulture), .. store]);
+        while (!await AcceptsAsync())
+        {
+            if (server.HasExited)
+            {
+                throw new InvalidOperationException($"the server ended with {server.ExitCode}:\n{server.Output}");
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(2));
+        }
+
+        return Stopwatch.GetElapsedTime(began);
+    }
+
+    /// <summary>SIGKILL, as the worst way to stop.</summary>
+    public async Task KillAsync()
+    {
+        server!.Kill();
+        await server.WaitForExitAsync(CancellationToken.None);
+        server.Dispose();
+    }
+
+    public async Task StartWorkerAsync()
+    {
+        var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        worker = await ChildProcess.StartAsync(Environment.ProcessPath!, [WorkerRole.Argument, Address], onLine: line =>
+        {
+            if (line == WorkerRole.Ready)
+            {
+                ready.TrySetResult();
+            }
+        });
+        await ready.Task.WaitAsync(TimeSpan.FromMinutes(1));
+    }
+
+    public void Dispose()
+    {
+        worker?.Dispose();
+        server?.Dispose();
+    }
+
+    private async Task<bool> AcceptsAsync()
+    {
+        using var socket = new TcpClient();
+        try
+        {
+            await socket.ConnectAsync(IPAddress.Loopback, port);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+}
