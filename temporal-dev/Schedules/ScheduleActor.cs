@@ -29,6 +29,9 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
     private readonly Lock gate = new();
     private readonly VirtualClock.Alarm alarm;
     private readonly Task pump;
+
+    /// <summary>First run ids of actions that may have ended unnoticed. Used by the pump only.</summary>
+    private readonly HashSet<string> suspects;
     private int waiting;
 
     /// <param name="watched">By first run id, whom to wake when a started workflow ends.</param>
@@ -42,6 +45,7 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
         this.watched = watched;
         this.logger = logger;
         machine = new ScheduleMachine(record);
+        suspects = [.. record.Running.Select(run => run.FirstRunId)];
         alarm = clock.CreateAlarm($"schedule {record.Id}", Wake);
         pump = Task.Run(PumpAsync);
     }
@@ -53,13 +57,14 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
 
     private bool Deleted { get; set; }
 
-    /// <summary>Catches up: to be called when a time may have come or an action may have ended. Does not wait; one that is ending takes no notice.</summary>
-    public void Wake() => TryPost(async () =>
+    /// <summary>Catches up with the clock. Does not wait; a schedule that is ending takes no notice.</summary>
+    public void Wake() => TryPost(() => Deleted ? Task.CompletedTask : SettleAsync());
+
+    /// <summary>Takes notice that the workflow that began with this run has ended. Does not wait.</summary>
+    public void ActionClosed(string firstRunId) => TryPost(() =>
     {
-        if (!Deleted)
-        {
-            await SettleAsync();
-        }
+        suspects.Add(firstRunId);
+        return Deleted ? Task.CompletedTask : SettleAsync();
     });
 
     /// <summary>Changes the schedule; answers when the change is durable and its immediate actions have started.</summary>
@@ -171,10 +176,7 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
             if (record.Starting.Count > 0)
             {
                 await PersistAsync();
-                foreach (var start in record.Starting.ToList())
-                {
-                    await StartAsync(start);
-                }
+                await StartAllAsync();
             }
             else if (!await InterfereAsync(interference, interfered) && !machine.HasMore)
             {
@@ -186,33 +188,48 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
         Listing = new ScheduleListing(record, machine.Times);
     }
 
-    private async Task StartAsync(BufferedStart start)
+    /// <summary>Makes the decided starts, all at once: they are different workflows, and share the price of their commits.</summary>
+    private async Task StartAllAsync()
     {
-        var request = ActionRequest.Of(record, start);
-        string? runId = null;
+        var starts = record.Starting.Select(start => (Start: start, Request: ActionRequest.Of(record, start))).ToList();
+        var runIds = await Task.WhenAll(starts.Select(start => StartAsync(start.Request)));
+        foreach (var ((start, request), runId) in starts.Zip(runIds))
+        {
+            if (runId is null)
+            {
+                machine.NotStarted(start);
+            }
+            else
+            {
+                machine.Started(start, new WorkflowExecution { WorkflowId = request.WorkflowId, RunId = runId }, clock.GetUtcNow());
+                suspects.Add(runId);
+            }
+        }
+    }
+
+    /// <summary>The first run's id, or null when the start was refused for good.</summary>
+    private async Task<string?> StartAsync(StartWorkflowExecutionRequest request)
+    {
         try
         {
-            runId = await target.StartAsync(request, stopping.Token);
+            return await target.StartAsync(request, stopping.Token);
         }
         catch (Fault fault)
         {
-            // Refused for good, for example because its search attributes have been unregistered since.
+            // For example because its search attributes have been unregistered since.
             Log.StartRefused(logger, record.Id, request.WorkflowId, fault.Message);
-        }
-
-        if (runId is null)
-        {
-            machine.NotStarted(start);
-        }
-        else
-        {
-            machine.Started(start, new WorkflowExecution { WorkflowId = request.WorkflowId, RunId = runId }, clock.GetUtcNow());
+            return null;
         }
     }
 
     private async Task TakeOutcomesAsync()
     {
-        foreach (var run in record.Running.ToList())
+        if (suspects.Count == 0)
+        {
+            return;
+        }
+
+        foreach (var run in record.Running.Where(run => suspects.Contains(run.FirstRunId)).ToList())
         {
             // In this order: a workflow that ends in between is either seen here or wakes us.
             watched[run.FirstRunId] = this;
@@ -221,6 +238,8 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
                 watched.TryRemove(run.FirstRunId, out _);
                 machine.Closed(closed);
             }
+
+            suspects.Remove(run.FirstRunId);
         }
     }
 
@@ -238,6 +257,7 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
             await (interference == Interference.Cancel
                 ? target.CancelAsync(record.Namespace, run, ActionRequest.Identity(record), stopping.Token)
                 : target.TerminateAsync(record.Namespace, run, ActionRequest.Identity(record), stopping.Token));
+            suspects.Add(run.FirstRunId);
         }
 
         return inTheWay.Count > 0;

@@ -46,7 +46,7 @@ internal sealed class Scheduler(VirtualClock clock, CommitQueue commits, SearchA
     {
         if (watched.TryRemove(firstRunId, out var schedule))
         {
-            schedule.Wake();
+            schedule.ActionClosed(firstRunId);
         }
     }
 

@@ -35,14 +35,18 @@ public sealed class ScheduleKills(SharedPostgres postgres)
 
         for (var kill = 0; kill < Kills; kill++)
         {
-            var before = (await handle.DescribeAsync()).Info.NumActions;
-            await Sdk.Until.TrueAsync(async () => (await handle.DescribeAsync()).Info.NumActions >= before + 2);
+            var before = (await DescribeAsync()).Info.NumActions;
+            while ((await DescribeAsync()).Info.NumActions < before + 2)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(50), Token);
+            }
+
             await server.KillAsync();
             await server.StartAsync(Token);
         }
 
-        await handle.PauseAsync();
-        var description = await handle.DescribeAsync();
+        await Insisting.On(() => handle.PauseAsync(), Token);
+        var description = await DescribeAsync();
         var ids = new List<string>();
         await foreach (var run in client.ListWorkflowsAsync("TemporalScheduledById = 's' ORDER BY TemporalScheduledStartTime"))
         {
@@ -54,5 +58,7 @@ public sealed class ScheduleKills(SharedPostgres postgres)
         Assert.Equal(ids.Count, description.Info.NumActions);
         Assert.Equal(0, description.Info.NumActionsMissedCatchupWindow);
         Assert.Equal("red", description.TypedSearchAttributes.Get(Project));
+
+        async Task<ScheduleDescription> DescribeAsync() => (await Insisting.On(() => handle.DescribeAsync(), Token)).Result;
     }
 }
