@@ -9,10 +9,11 @@ using Temporalio.Activities;
 namespace SnapshotFlow.Activities;
 
 /// <summary>
-/// Freezes and thaws guests of one compute host. Freeze and thaw of one guest never overlap; what happened stands in the lease, so a repeated step gives the
-/// answer of the first, also after this process was killed in between.
+/// Freezes and thaws guests of one compute host, under leases that a guard outside this process watches. Freeze and thaw of one guest never overlap; what
+/// happened stands in the lease, so a repeated step gives the answer of the first, also after this process was killed in between.
 /// </summary>
-public sealed partial class GuestActivities(IGuestAgents agents, FreezeLeaseDirectory leases, TimeProvider time, ILogger<GuestActivities> logger) : IGuestActivities
+public sealed partial class GuestActivities(
+    IGuestAgents agents, FreezeLeaseDirectory leases, IHostClock clock, TimeProvider time, ILogger<GuestActivities> logger) : IGuestActivities
 {
     private readonly ConcurrentDictionary<ServerId, SemaphoreSlim> turns = [];
     private readonly Heartbeats heartbeats = new(time);
@@ -21,6 +22,11 @@ public sealed partial class GuestActivities(IGuestAgents agents, FreezeLeaseDire
     [Activity]
     public Task<GuestAnswer> ProbeGuestAsync(ProbeGuestInput input) => ActivityErrors.Translate(async () =>
     {
+        if (GuardHeartbeat.Doubt(leases, clock) is { } doubt)
+        {
+            return new GuestAnswer(false, doubt);
+        }
+
         var probe = await agents.Open(input.AgentAddress).ProbeAsync(ActivityExecutionContext.Current.CancellationToken);
         return probe switch
         {
@@ -36,82 +42,198 @@ public sealed partial class GuestActivities(IGuestAgents agents, FreezeLeaseDire
     {
         var agent = agents.Open(input.AgentAddress);
         var lease = await TakeLeaseAsync(input, agent, ct);
-        if (lease.FrozenAt is { } already)
-        {
-            return new QuiesceResult(already, lease.DeadlineAt);
-        }
-
-        // The lease of an earlier attempt without a confirmed freeze: its answer was lost, or it never got that far.
-        var frozenAt = await agent.StatusAsync(ct) is GuestFreezeStatus.Frozen ? time.GetUtcNow() : (await agent.FreezeAsync(ct)).At;
-        leases.Write(lease with { FrozenAt = frozenAt });
-        Log.Frozen(logger, input.Server, input.RunToken, lease.DeadlineAt);
-        return new QuiesceResult(frozenAt, lease.DeadlineAt);
+        return new QuiesceResult(lease.FrozenAt ?? await FreezeAsync(lease, agent, ct), lease.DeadlineAt);
     });
 
     /// <inheritdoc/>
     [Activity]
     public Task<UnquiesceResult> UnquiesceAsync(UnquiesceInput input) => InTurnAsync(input.Server, async ct =>
     {
-        var lease = await leases.ReadAsync(input.Server, ct);
-        if (lease is { IsOpen: true } && lease.RunToken != input.RunToken)
+        if (IsUnreadable(input.Server))
         {
-            return new UnquiesceResult(false, null, time.GetUtcNow(), LeaseExpired: true, $"the guest is frozen for another run, {lease.RunToken}");
+            return await ThawWithoutLeaseAsync(input, leaseLost: true, ct);
         }
 
-        if (lease is { End: { } end } && lease.RunToken == input.RunToken)
-        {
-            return Answer(lease, end);
-        }
-
-        // Without a lease of ours the freeze was never asked for here; thawing a thawed guest costs one question.
-        var ended = await ThawAsync(agents.Open(input.AgentAddress), lease is { IsOpen: true } ? lease : null, ct);
-        lease = lease is { IsOpen: true } ? lease : new(input.Server, input.RunToken, input.AgentAddress, ended.ThawedAt, ended.ThawedAt, null, null);
-        leases.Write(lease with { End = ended });
-        Log.Thawed(logger, input.Server, input.RunToken, ended.WasFrozen, ended.Expired);
-        return Answer(lease, ended);
-    });
-
-    private async Task<FreezeLease> TakeLeaseAsync(QuiesceInput input, IGuestAgent agent, CancellationToken ct)
-    {
-        var now = time.GetUtcNow();
-        var lease = await leases.ReadAsync(input.Server, ct);
+        var lease = leases.ReadOpen(input.Server);
         if (lease?.RunToken == input.RunToken)
         {
-            return lease.IsOpen && now < lease.DeadlineAt
-                ? lease
-                : throw new SnapshotFlowException(ErrorKind.StaleStatus, $"server {input.Server}: the freeze of run {input.RunToken} is over");
+            return await ThawUnderLeaseAsync(lease, agents.Open(input.AgentAddress), ct);
         }
 
-        if (lease is { IsOpen: true } && (now < lease.DeadlineAt || await agent.StatusAsync(ct) is GuestFreezeStatus.Frozen))
+        if (leases.ReadEnded(input.Server) is { End: { } end } over && over.RunToken == input.RunToken)
         {
-            throw new SnapshotFlowException(ErrorKind.StaleStatus, $"server {input.Server}: the guest is frozen for run {lease.RunToken}");
+            return Answer(over, end);
         }
 
-        if (await agent.StatusAsync(ct) is GuestFreezeStatus.Frozen)
+        return lease is null
+            ? await ThawWithoutLeaseAsync(input, leaseLost: false, ct)
+            : new UnquiesceResult(false, null, clock.UtcNow, LeaseExpired: true, $"the guest is frozen for another run, {lease.RunToken}");
+    });
+
+    /// <summary>Writes the lease, or finds the one that an earlier attempt wrote.</summary>
+    private async Task<FreezeLease> TakeLeaseAsync(QuiesceInput input, IGuestAgent agent, CancellationToken ct)
+    {
+        if (GuardHeartbeat.Doubt(leases, clock) is { } doubt)
+        {
+            throw new SnapshotFlowException(ErrorKind.QuiesceFailed, $"server {input.Server}: {doubt}");
+        }
+
+        if (leases.ReadOpen(input.Server) is null && await agent.StatusAsync(ct) is GuestFreezeStatus.Frozen)
         {
             throw new SnapshotFlowException(ErrorKind.StaleStatus, $"server {input.Server}: somebody else has frozen the guest; thaw it first");
         }
 
-        lease = new(input.Server, input.RunToken, input.AgentAddress, now, now + input.Deadline, null, null);
-        leases.Write(lease);
-        return lease;
+        try
+        {
+            return (await leases.UpdateAsync(input.Server, (open, ended) => Claim(input, open, ended), ct))!;
+        }
+        catch (IOException e)
+        {
+            throw new SnapshotFlowException(ErrorKind.QuiesceFailed, $"server {input.Server}: the freeze lease cannot be written: {e.Message}", e);
+        }
     }
 
-    private async Task<FreezeLeaseEnd> ThawAsync(IGuestAgent agent, FreezeLease? lease, CancellationToken ct)
+    private FreezeLease Claim(QuiesceInput input, FreezeLease? open, FreezeLease? ended)
+    {
+        var now = clock.Now;
+        return (open, ended) switch
+        {
+            ({ } other, _) when other.RunToken != input.RunToken =>
+                throw new SnapshotFlowException(ErrorKind.StaleStatus, $"server {input.Server}: the guest is frozen for run {other.RunToken}"),
+            ({ } mine, _) when mine.HasExpired(now) => throw Over(mine),
+            ({ } mine, _) when mine.MayFreezeLater && mine.Holder != ProcessIdentity.Current =>
+                throw new SnapshotFlowException(ErrorKind.BackendUnavailable, $"server {input.Server}: {mine.Holder} is freezing the guest for the same run"),
+            ({ } mine, _) => mine with { Holder = ProcessIdentity.Current, FreezePending = mine.FrozenAt is null },
+            (null, { } last) when last.RunToken == input.RunToken => throw Over(last),
+            _ => new(
+                input.Server, input.RunToken, input.AgentAddress, clock.UtcNow, clock.UtcNow + input.Deadline, now.Plus(input.Deadline),
+                ProcessIdentity.Current, FreezePending: true, FrozenAt: null, End: null),
+        };
+    }
+
+    /// <summary>
+    /// Freezes and confirms it in the lease. The call does not outlive the lease, and a freeze that could not be confirmed in time is thawed at once: whoever
+    /// ended the lease meanwhile does not look at this guest again.
+    /// </summary>
+    private async Task<DateTimeOffset> FreezeAsync(FreezeLease lease, IGuestAgent agent, CancellationToken ct)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var remaining = clock.Now.Until(lease.Deadline);
+        deadline.CancelAfter(remaining > TimeSpan.Zero ? remaining : TimeSpan.Zero);
+        try
+        {
+            // Frozen under a lease that nobody else may use: an earlier attempt did it, and its answer was lost.
+            var frozenAt = await agent.StatusAsync(deadline.Token) is GuestFreezeStatus.Frozen ? clock.UtcNow : (await agent.FreezeAsync(deadline.Token)).At;
+            await leases.UpdateAsync(
+                lease.Server,
+                (open, _) => open?.RunToken == lease.RunToken && !open.HasExpired(clock.Now) ? open with { FreezePending = false, FrozenAt = frozenAt } : throw Over(lease),
+                deadline.Token);
+            Log.Frozen(logger, lease.Server, lease.RunToken, lease.DeadlineAt);
+            return frozenAt;
+        }
+        catch (Exception e)
+        {
+            await ThawFailedFreezeAsync(lease, agent, e);
+            if (e is OperationCanceledException && !ct.IsCancellationRequested)
+            {
+                throw new SnapshotFlowException(ErrorKind.QuiesceFailed, $"server {lease.Server}: the guest did not confirm the freeze within its deadline", e);
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Thaws whatever a failed freeze may have done, and says in the lease that it comes to no freeze any more. The guard does what fails here.</summary>
+    private async Task ThawFailedFreezeAsync(FreezeLease lease, IGuestAgent agent, Exception failure)
+    {
+        Log.FreezeFailed(logger, lease.Server, lease.RunToken, failure.Message);
+        try
+        {
+            await ConfirmedThaw.AskAsync(agent, time, CancellationToken.None);
+        }
+        catch (SnapshotFlowException e)
+        {
+            Log.NotThawed(logger, lease.Server, lease.RunToken, e.Message);
+        }
+
+        await TryUpdateAsync(lease, open => open with { FreezePending = false }, CancellationToken.None);
+    }
+
+    private async Task<UnquiesceResult> ThawUnderLeaseAsync(FreezeLease lease, IGuestAgent agent, CancellationToken ct)
+    {
+        if (lease.Holder != ProcessIdentity.Current && !lease.MayFreezeLater)
+        {
+            await TryUpdateAsync(lease, open => open with { Holder = ProcessIdentity.Current, FreezePending = false }, ct);
+        }
+
+        var thaw = await ConfirmedThaw.AskAsync(agent, time, ct);
+        var end = new FreezeLeaseEnd(LeaseEnder.Run, thaw.At, thaw.WasFrozen, lease.HasExpired(clock.Now) || (lease.FrozenAt is not null && !thaw.WasFrozen), thaw.AgentError);
+        Log.Thawed(logger, lease.Server, lease.RunToken, end.WasFrozen, end.Expired);
+
+        // The first end counts: the guard may have been quicker. A holder elsewhere that may still freeze is the guard's, and from now on at once.
+        var over = await TryUpdateAsync(
+            lease,
+            open => open.MayFreezeLater && open.Holder != ProcessIdentity.Current ? open with { Deadline = clock.Now } : open with { FreezePending = false, End = end },
+            ct);
+        return over is { End: { } known } ? Answer(over, known) : Answer(lease, end);
+    }
+
+    /// <summary>
+    /// The freeze was never asked for here, or nobody can tell any more how long it may go on. Thawing a thawed guest costs one question.
+    /// </summary>
+    private async Task<UnquiesceResult> ThawWithoutLeaseAsync(UnquiesceInput input, bool leaseLost, CancellationToken ct)
+    {
+        var thaw = await ConfirmedThaw.AskAsync(agents.Open(input.AgentAddress), time, ct);
+        var end = new FreezeLeaseEnd(LeaseEnder.Run, thaw.At, thaw.WasFrozen, Expired: leaseLost, thaw.AgentError);
+        var lease = new FreezeLease(
+            input.Server, input.RunToken, input.AgentAddress, thaw.At, thaw.At, clock.Now, ProcessIdentity.Current, FreezePending: false, FrozenAt: null, end);
+        Log.Thawed(logger, input.Server, input.RunToken, end.WasFrozen, end.Expired);
+        if (!leaseLost)
+        {
+            // Written so that a freeze of this run that comes late is refused.
+            await TryUpdateAsync(input.Server, input.RunToken, (open, _) => open is null ? lease : null, ct);
+        }
+
+        return Answer(lease, end);
+    }
+
+    private bool IsUnreadable(ServerId server)
     {
         try
         {
-            var thaw = await agent.ThawAsync(ct);
-            return new(thaw.At, thaw.WasFrozen, Expired: lease is not null && (!thaw.WasFrozen || thaw.At > lease.DeadlineAt), null);
+            leases.ReadOpen(server);
+            return false;
         }
-        catch (SnapshotFlowException e) when (e.Kind is ErrorKind.BackendRefused)
+        catch (SnapshotFlowException e)
         {
-            // An agent may report trouble and have thawed all the same (Windows' VSS does). Only its status decides; otherwise it is asked again.
-            return await agent.StatusAsync(ct) is GuestFreezeStatus.Thawed
-                ? new(time.GetUtcNow(), WasFrozen: false, Expired: true, e.Message)
-                : throw new SnapshotFlowException(ErrorKind.BackendUnavailable, e.Message, e);
+            Log.Unreadable(logger, e.Message);
+            return true;
         }
     }
+
+    /// <summary>Changes the lease of a run while it is open; returns it as it is then, or as it ended. Null when it is unknown.</summary>
+    private Task<FreezeLease?> TryUpdateAsync(FreezeLease lease, Func<FreezeLease, FreezeLease> change, CancellationToken ct) => TryUpdateAsync(
+        lease.Server,
+        lease.RunToken,
+        (open, ended) => open?.RunToken == lease.RunToken ? change(open) : ended?.RunToken == lease.RunToken ? ended : null,
+        ct);
+
+    /// <summary>As the directory's own; null when it cannot be written, which the guard sees to later.</summary>
+    private async Task<FreezeLease?> TryUpdateAsync(ServerId server, string runToken, Func<FreezeLease?, FreezeLease?, FreezeLease?> change, CancellationToken ct)
+    {
+        try
+        {
+            return await leases.UpdateAsync(server, change, ct);
+        }
+        catch (IOException e)
+        {
+            Log.LeaseNotWritten(logger, server, runToken, e.Message);
+            return null;
+        }
+    }
+
+    private static SnapshotFlowException Over(FreezeLease lease) =>
+        new(ErrorKind.StaleStatus, $"server {lease.Server}: the freeze of run {lease.RunToken} is over");
 
     private static UnquiesceResult Answer(FreezeLease lease, FreezeLeaseEnd end) => new(end.WasFrozen, lease.FrozenAt, end.ThawedAt, end.Expired, end.AgentError);
 
@@ -136,5 +258,17 @@ public sealed partial class GuestActivities(IGuestAgents agents, FreezeLeaseDire
 
         [LoggerMessage(2, LogLevel.Information, "Server {ServerId} thawed for run {RunToken}; was frozen: {WasFrozen}, lease expired: {Expired}")]
         public static partial void Thawed(ILogger logger, ServerId serverId, string runToken, bool wasFrozen, bool expired);
+
+        [LoggerMessage(3, LogLevel.Warning, "Server {ServerId} not frozen for run {RunToken}: {Reason}")]
+        public static partial void FreezeFailed(ILogger logger, ServerId serverId, string runToken, string reason);
+
+        [LoggerMessage(4, LogLevel.Warning, "Server {ServerId}, run {RunToken}: the thaw after the failed freeze is not confirmed: {Reason}")]
+        public static partial void NotThawed(ILogger logger, ServerId serverId, string runToken, string reason);
+
+        [LoggerMessage(5, LogLevel.Error, "Server {ServerId}, run {RunToken}: the freeze lease cannot be written, so the guard will end it: {Reason}")]
+        public static partial void LeaseNotWritten(ILogger logger, ServerId serverId, string runToken, string reason);
+
+        [LoggerMessage(6, LogLevel.Error, "A guest is thawed without its lease: {Reason}")]
+        public static partial void Unreadable(ILogger logger, string reason);
     }
 }

@@ -1,6 +1,7 @@
 using SnapshotFlow.TemporalDev.Hosting;
 using SnapshotFlow.TemporalDev.Store.Postgres;
 
+var parent = ParentWatch.Parent();
 try
 {
     if (CommandLine.Parse(args) is not { } options)
@@ -16,7 +17,7 @@ try
     }
 
     using var ended = new CancellationTokenSource();
-    var orphaned = options.IsTestServer ? ParentWatch.ParentEndedAsync(ended.Token) : Task.Delay(Timeout.Infinite, ended.Token);
+    var orphaned = options.IsTestServer ? ParentWatch.ParentEndedAsync(parent, ended.Token) : Task.Delay(Timeout.Infinite, ended.Token);
     await Task.WhenAny(server.Stopped, orphaned);
     await ended.CancelAsync();
     return 0;

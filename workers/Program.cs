@@ -16,8 +16,15 @@ try
     var configuration = WorkersConfiguration.Read(builder.Configuration);
     builder.Services.AddSystemd();
     builder.Services.AddSingleton(TimeProvider.System);
-    builder.Services.AddTemporal(configuration);
-    builder.Services.AddRoles(configuration, builder.Configuration);
+    if (configuration.Temporal is { } temporal)
+    {
+        builder.Services.AddTemporal(temporal);
+        builder.Services.AddRoles(configuration, builder.Configuration);
+    }
+    else
+    {
+        builder.AddGuardProcess(configuration);
+    }
 
     using var host = builder.Build();
     await host.Services.CheckAsync(configuration);

@@ -16,14 +16,14 @@ namespace SnapshotFlow.Workers;
 internal static class Roles
 {
     /// <summary>One connection to Temporal for all roles, made when the first worker starts.</summary>
-    public static void AddTemporal(this IServiceCollection services, WorkersConfiguration configuration) =>
+    public static void AddTemporal(this IServiceCollection services, TemporalClientConnectOptions temporal) =>
         services.AddTemporalClient(options =>
         {
-            options.TargetHost = configuration.Temporal.TargetHost;
-            options.Namespace = configuration.Temporal.Namespace;
-            options.Tls = configuration.Temporal.Tls;
-            options.ApiKey = configuration.Temporal.ApiKey;
-            options.RpcMetadata = configuration.Temporal.RpcMetadata;
+            options.TargetHost = temporal.TargetHost;
+            options.Namespace = temporal.Namespace;
+            options.Tls = temporal.Tls;
+            options.ApiKey = temporal.ApiKey;
+            options.RpcMetadata = temporal.RpcMetadata;
         });
 
     /// <summary>Adds the workers of every configured role.</summary>
@@ -41,7 +41,8 @@ internal static class Roles
 
         if (configuration.Roles.Contains(Role.Compute))
         {
-            services.AddSingleton(_ => new FreezeLeaseDirectory(configuration.Compute.LeaseDirectory));
+            services.AddLeases(configuration);
+            services.AddGuard(GuardDuty.Backup);
             services.AddSingleton<IGuestAgents>(provider => new GuestAgents(configuration.GuestAgent, provider.GetRequiredService<TimeProvider>()));
             services.Worker(configuration, Names.ComputeQueue(configuration.Compute.Host)).AddSingletonActivities<GuestActivities>();
         }
@@ -90,8 +91,13 @@ internal static class Roles
 /// <summary>What the process says about itself when it starts.</summary>
 internal static partial class StartLog
 {
-    public static void Starting(this ILogger logger, WorkersConfiguration configuration) =>
-        Starting(logger, string.Join(", ", configuration.Roles.Order()).ToLowerInvariant(), configuration.Temporal.TargetHost!, configuration.Temporal.Namespace);
+    public static void Starting(this ILogger logger, WorkersConfiguration configuration)
+    {
+        if (configuration.Temporal is { } temporal)
+        {
+            Starting(logger, string.Join(", ", configuration.Roles.Order()).ToLowerInvariant(), temporal.TargetHost!, temporal.Namespace);
+        }
+    }
 
     [LoggerMessage(1, LogLevel.Information, "Serving the roles {Roles} for Temporal at {Address}, namespace {Namespace}")]
     private static partial void Starting(ILogger logger, string roles, string address, string @namespace);

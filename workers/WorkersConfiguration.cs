@@ -5,9 +5,9 @@ using Temporalio.Common.EnvConfig;
 
 namespace SnapshotFlow.Workers;
 
-/// <summary>The configuration, read and checked as a whole before anything starts.</summary>
+/// <summary>The configuration, read and checked as a whole before anything starts. <c>Temporal</c> is null for the role guard, which is alone and needs none.</summary>
 internal sealed record WorkersConfiguration(
-    IReadOnlySet<Role> Roles, WorkersOptions Workers, ComputeOptions Compute, QgaOptions GuestAgent, VolumeOptions Volume, TemporalClientConnectOptions Temporal)
+    IReadOnlySet<Role> Roles, WorkersOptions Workers, ComputeOptions Compute, QgaOptions GuestAgent, VolumeOptions Volume, TemporalClientConnectOptions? Temporal)
 {
     /// <summary>Reads the configuration.</summary>
     /// <exception cref="InvalidConfigurationException">Lists every key that is missing or wrong.</exception>
@@ -23,8 +23,12 @@ internal sealed record WorkersConfiguration(
         if (roles.Contains(Role.Compute))
         {
             Require(compute.Host.Length > 0, "Compute:Host", "is missing: the name of this hypervisor, as servers are recorded with it", wrong);
-            Require(Path.IsPathFullyQualified(compute.LeaseDirectory), "Compute:LeaseDirectory", $"'{compute.LeaseDirectory}' is not an absolute path", wrong);
             wrong.AddRange(guestAgent.Validate("GuestAgent"));
+        }
+
+        if (roles.Contains(Role.Compute) || roles.Contains(Role.Guard))
+        {
+            Require(Path.IsPathFullyQualified(compute.LeaseDirectory), "Compute:LeaseDirectory", $"'{compute.LeaseDirectory}' is not an absolute path", wrong);
         }
 
         if (roles.Contains(Role.Volume))
@@ -34,7 +38,7 @@ internal sealed record WorkersConfiguration(
             Require(volume.Backends.Select(b => b.Name).Distinct().Count() == volume.Backends.Count, "Volume:Backends", "has two back ends of one name", wrong);
         }
 
-        var temporal = ReadTemporal(wrong);
+        var temporal = roles.Contains(Role.Guard) ? null : ReadTemporal(wrong);
         return wrong.Count == 0 ? new(roles, workers, compute, guestAgent, volume, temporal) : throw new InvalidConfigurationException(wrong);
     }
 
@@ -43,11 +47,16 @@ internal sealed record WorkersConfiguration(
         var roles = new HashSet<Role>();
         foreach (var name in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
-            Require(Enum.TryParse<Role>(name, ignoreCase: true, out var role) && Enum.IsDefined(role), "Workers:Roles", $"'{name}' is not a role; use control, compute and volume", wrong);
+            Require(Enum.TryParse<Role>(name, ignoreCase: true, out var role) && Enum.IsDefined(role), "Workers:Roles", $"'{name}' is not a role; use control, compute and volume, or guard alone", wrong);
             roles.Add(role);
         }
 
-        Require(text.Length > 0, "Workers:Roles", "is missing; use any of control, compute, volume, separated by commas", wrong);
+        Require(text.Length > 0, "Workers:Roles", "is missing; use any of control, compute, volume, separated by commas, or guard", wrong);
+        Require(
+            !roles.Contains(Role.Guard) || roles.Count == 1,
+            "Workers:Roles",
+            $"'{text}' has guard together with other roles; start a process of its own with Workers:Roles=guard, so that it does not die with what it guards",
+            wrong);
         return roles;
     }
 

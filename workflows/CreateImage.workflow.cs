@@ -77,7 +77,7 @@ public sealed class CreateImageWorkflow
                 case RunStatus.Refused:
                     return new(status, Refusal: reason);
                 case RunStatus.Cancelled:
-                    throw;
+                    throw new OperationCanceledException(reason!.Message, e, Workflow.CancellationToken);
                 default:
                     throw reason!.Failure(e);
             }
@@ -304,10 +304,11 @@ public sealed class CreateImageWorkflow
         await undo.RunAllAsync();
         steps.End(Step.Compensate);
 
-        status = (undo.Leftovers.Count, failure) switch
+        status = undo.Leftovers.Count switch
         {
-            ( > 0, _) => RunStatus.CompensationFailed,
-            _ when Workflow.CancellationToken.IsCancellationRequested && TemporalException.IsCanceledException(failure) => RunStatus.Cancelled,
+            > 0 => RunStatus.CompensationFailed,
+            // Whoever cancelled a run sees it cancelled, also when a step failed for another reason meanwhile.
+            _ when Workflow.CancellationToken.IsCancellationRequested => RunStatus.Cancelled,
             _ when acceptance is null && reason.Kind.IsRefusal() => RunStatus.Refused,
             _ => RunStatus.Failed,
         };

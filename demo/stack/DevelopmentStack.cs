@@ -5,12 +5,16 @@ using SnapshotFlow.Model;
 using SnapshotFlow.Stack.Processes;
 using SnapshotFlow.Store;
 using Temporalio.Api.Enums.V1;
+using Leases = SnapshotFlow.Drivers.Leases;
 
 namespace SnapshotFlow.Stack;
 
 /// <summary>The roles of a worker process.</summary>
 public enum WorkerRole
 {
+    /// <summary>Thaws guests whose freeze deadline has passed. First, so that it is stopped after everything that freezes.</summary>
+    Guard,
+
     /// <summary>Workflows and record-keeping.</summary>
     Control,
 
@@ -22,7 +26,7 @@ public enum WorkerRole
 }
 
 /// <summary>
-/// The whole product as real processes on this machine: PostgreSQL, Temporal, one worker process per role, the API. Everything listens on loopback, keeps
+/// The whole product as real processes on this machine: PostgreSQL, Temporal, one worker process per role, the freeze guard among them, the API. Everything listens on loopback, keeps
 /// its state in one directory, is stopped in reverse order by process id, and dies with this process if it comes to that.
 /// </summary>
 public sealed class DevelopmentStack : IAsyncDisposable
@@ -89,7 +93,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
     /// <summary>Directory of the storage back end.</summary>
     public string VolumeRoot { get; }
 
-    /// <summary>Where the compute worker keeps its freeze leases.</summary>
+    /// <summary>Where compute worker and guard keep the freeze leases.</summary>
     public string LeaseDirectory { get; }
 
     /// <summary>Faults that the storage back end injects; see the drivers' <c>FaultRule</c>.</summary>
@@ -162,6 +166,9 @@ public sealed class DevelopmentStack : IAsyncDisposable
                 environment["Compute__Host"] = Host;
                 environment["Compute__LeaseDirectory"] = LeaseDirectory;
                 break;
+            case WorkerRole.Guard:
+                environment["Compute__LeaseDirectory"] = LeaseDirectory;
+                break;
             case WorkerRole.Volume:
                 environment["Volume__Backends__0__Name"] = Backend;
                 environment["Volume__Backends__0__Driver"] = "file";
@@ -169,7 +176,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
                 environment["Volume__Backends__0__FaultFile"] = FaultFile;
                 break;
         }
-        return new ChildCommand($"{name}-worker", programs.Workers, []) { Environment = environment };
+        return new ChildCommand(role is WorkerRole.Guard ? name : $"{name}-worker", programs.Workers, []) { Environment = environment };
     }
 
     /// <summary>What starts the API.</summary>
@@ -280,7 +287,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
         await Wait.UntilAsync($"the API to be ready on {Api} (log {ApiProcess.LogFile})", ReadyDeadline, ApiIsReadyAsync, ct);
         report($"API on {Api}");
         await WaitForWorkersAsync(ct);
-        report($"workers: control, compute ({Host}), volume ({Backend})");
+        report($"workers: control, compute ({Host}), volume ({Backend}), and the guard of {Host}'s freezes");
         await State.PublishAsync(new StackAddress(ProcessIdentity.Current(), Api.ToString(), Temporal.Address), ct);
     }
 
@@ -303,7 +310,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until every role polls its task queues.</summary>
+    /// <summary>Waits until every role polls its task queues, and the guard is alive.</summary>
     public Task WaitForWorkersAsync(CancellationToken ct) => Wait.UntilAsync($"the workers to poll (logs {State.Logs})", ReadyDeadline, WorkersPollAsync, ct);
 
     private async Task<bool> WorkersPollAsync(CancellationToken ct)
@@ -321,7 +328,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
                 return false;
             }
         }
-        return true;
+        return Leases.GuardHeartbeat.Doubt(new Leases.FreezeLeaseDirectory(LeaseDirectory), new Leases.LinuxHostClock(TimeProvider.System)) is null;
     }
 
     private string MakeSocketDirectory()

@@ -12,7 +12,8 @@ internal sealed class ErrnoException(int errno, string call, string path) : Exce
 }
 
 /// <summary>
-/// The system calls that the file driver needs and .NET does not offer: reflink, sparse copying, locks across processes, fsync of a directory.
+/// The system calls that the file driver and the freeze leases need and .NET does not offer: reflink, sparse copying, locks across processes, fsync of a
+/// directory, the time since boot, SIGKILL.
 /// Failures are <see cref="ErrnoException"/>s; interrupted calls are repeated. Source of numbers and layouts: Linux UAPI headers
 /// (fcntl.h, fs.h, stat.h), which are stable across kernels.
 /// </summary>
@@ -224,6 +225,27 @@ internal static partial class Libc
         return errno == ENOENT ? false : throw new ErrnoException(errno, "remove", path);
     }
 
+    /// <summary>Milliseconds since the machine was started, time asleep included; never set, never slewed back.</summary>
+    public static long MillisecondsSinceBoot()
+    {
+        const int bootTime = 7;
+        Check(clock_gettime(bootTime, out var now), "clock_gettime", "CLOCK_BOOTTIME");
+        return (now.Seconds * 1000) + (now.Nanoseconds / 1_000_000);
+    }
+
+    /// <summary>Ends a process by SIGKILL; false when there is none of that id.</summary>
+    public static bool Kill(int process)
+    {
+        const int sigkill = 9, ESRCH = 3;
+        if (kill(process, sigkill) == 0)
+        {
+            return true;
+        }
+
+        var errno = Marshal.GetLastPInvokeError();
+        return errno == ESRCH ? false : throw new ErrnoException(errno, "kill", $"process {process}");
+    }
+
     private static void Check(int result, string call, string path)
     {
         if (result != 0)
@@ -245,6 +267,20 @@ internal static partial class Libc
         [FieldOffset(136)] public uint DeviceMajor;
         [FieldOffset(140)] public uint DeviceMinor;
     }
+
+    /// <summary>Source: struct timespec on 64-bit machines.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Timespec
+    {
+        public long Seconds;
+        public long Nanoseconds;
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int clock_gettime(int clock, out Timespec now);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int kill(int process, int signal);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial SafeFileHandle open(string path, int flags, int mode);

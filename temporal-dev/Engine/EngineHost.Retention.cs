@@ -48,6 +48,7 @@ internal sealed partial class EngineHost
             while (await timer.WaitForNextTickAsync(stopping.Token))
             {
                 await DropExpiredAsync();
+                Matching.DropIdle();
             }
         }
         catch (OperationCanceledException)

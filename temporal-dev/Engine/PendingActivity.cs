@@ -19,7 +19,10 @@ internal sealed class PendingActivity(HistoryEvent scheduled)
 {
     public HistoryEvent ScheduledEvent { get; } = scheduled;
 
-    public ActivityTaskScheduledEventAttributes Scheduled => ScheduledEvent.ActivityTaskScheduledEventAttributes;
+    /// <summary>As the workflow scheduled it, or as an operator has changed it since.</summary>
+    public ActivityTaskScheduledEventAttributes Scheduled { get; set; } = scheduled.ActivityTaskScheduledEventAttributes;
+
+    public bool HasChangedOptions => !ReferenceEquals(Scheduled, ScheduledEvent.ActivityTaskScheduledEventAttributes);
 
     public long ScheduledEventId => ScheduledEvent.EventId;
 
@@ -31,7 +34,11 @@ internal sealed class PendingActivity(HistoryEvent scheduled)
 
     public ActivityPhase Phase { get; set; } = ActivityPhase.Scheduled;
 
+    /// <summary>The attempt as workers and descriptions see it. An operator's reset begins to count anew.</summary>
     public int Attempt { get; set; } = 1;
+
+    /// <summary>Counts attempts and is never reset, so that it tells every attempt from every other: in tokens, offers and deadlines.</summary>
+    public int Sequence { get; set; } = 1;
 
     public DateTimeOffset AttemptScheduledTime { get; set; } = ProtoTime.Instant(scheduled.EventTime);
 
@@ -56,13 +63,19 @@ internal sealed class PendingActivity(HistoryEvent scheduled)
     /// <summary>Its closing event waits for the end of the started workflow task.</summary>
     public bool Closing { get; set; }
 
-    public bool HoldsTime => !Closing && Phase != ActivityPhase.Backoff;
+    /// <summary>Set while an operator keeps the activity from being attempted again.</summary>
+    public ActivityPause? Pause { get; set; }
+
+    /// <summary>An operator has reset the activity while a worker had it: the next attempt is the first again.</summary>
+    public ActivityReset? Reset { get; set; }
+
+    public bool HoldsTime => !Closing && (Phase == ActivityPhase.Started || (Phase == ActivityPhase.Scheduled && Pause is null));
 
     public DateTimeOffset? ScheduleToCloseDeadline => Due(ScheduledTime, Scheduled.ScheduleToCloseTimeout);
 
     public DateTimeOffset? DueTime(Deadline deadline)
     {
-        if (Closing || (deadline.Kind != DeadlineKind.ActivityScheduleToClose && deadline.Attempt != Attempt))
+        if (Closing || (deadline.Kind != DeadlineKind.ActivityScheduleToClose && deadline.Attempt != Sequence))
         {
             return null;
         }
@@ -70,7 +83,7 @@ internal sealed class PendingActivity(HistoryEvent scheduled)
         return (deadline.Kind, Phase) switch
         {
             (DeadlineKind.ActivityScheduleToClose, _) => ScheduleToCloseDeadline,
-            (DeadlineKind.ActivityScheduleToStart, ActivityPhase.Scheduled) => Due(AttemptScheduledTime, Scheduled.ScheduleToStartTimeout),
+            (DeadlineKind.ActivityScheduleToStart, ActivityPhase.Scheduled) when Pause is null => Due(AttemptScheduledTime, Scheduled.ScheduleToStartTimeout),
             (DeadlineKind.ActivityStartToClose, ActivityPhase.Started) => Due(StartedTime!.Value, Scheduled.StartToCloseTimeout),
             (DeadlineKind.ActivityHeartbeat, ActivityPhase.Started) => Due(LastHeartbeatInAttempt, Scheduled.HeartbeatTimeout),
             (DeadlineKind.ActivityRetry, ActivityPhase.Backoff) => NextAttemptTime,
@@ -84,3 +97,7 @@ internal sealed class PendingActivity(HistoryEvent scheduled)
     private static DateTimeOffset? Due(DateTimeOffset from, Duration? timeout) =>
         ProtoTime.IsSet(timeout) ? ProtoTime.Later(from, ProtoTime.Span(timeout)) : null;
 }
+
+internal sealed record ActivityPause(DateTimeOffset Time, string Identity, string Reason);
+
+internal sealed record ActivityReset(bool ForgetsHeartbeat);

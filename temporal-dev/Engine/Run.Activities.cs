@@ -69,13 +69,27 @@ internal sealed partial class Run
     private static Duration Shorter(Duration asked, Duration? limit) =>
         ProtoTime.IsSet(limit) && ProtoTime.Span(limit) < ProtoTime.Span(asked) ? limit! : asked;
 
-    private Priority? MergePriority(Priority? own) => own is { PriorityKey: > 0 } or { FairnessKey.Length: > 0 } ? own : Started.Priority;
+    /// <summary>Field by field: what the command leaves out comes from the workflow. Source: Temporal, priority inheritance.</summary>
+    private Priority? MergePriority(Priority? own)
+    {
+        if (own is null || Started.Priority is null)
+        {
+            return own ?? Started.Priority;
+        }
+
+        return new Priority
+        {
+            PriorityKey = own.PriorityKey > 0 ? own.PriorityKey : Started.Priority.PriorityKey,
+            FairnessKey = own.FairnessKey.Length > 0 ? own.FairnessKey : Started.Priority.FairnessKey,
+            FairnessWeight = own.FairnessWeight > 0 ? own.FairnessWeight : Started.Priority.FairnessWeight,
+        };
+    }
 
     private void OfferActivity(UnitOfWork work, PendingActivity activity)
     {
         var queue = new QueueKey(Chain.Namespace, activity.Scheduled.TaskQueue.Name, TaskQueueType.Activity);
-        work.Offer(new TaskOffer(this, TaskKind.Activity, queue, activity.ScheduledEventId, activity.Attempt, activity.Scheduled.Priority?.PriorityKey ?? 0));
-        Arm(new Deadline(DeadlineKind.ActivityScheduleToStart, activity.ScheduledEventId, activity.Attempt));
+        work.Offer(new TaskOffer(this, TaskKind.Activity, queue, activity.ScheduledEventId, activity.Sequence, activity.Scheduled.Priority?.PriorityKey ?? 0));
+        Arm(new Deadline(DeadlineKind.ActivityScheduleToStart, activity.ScheduledEventId, activity.Sequence));
     }
 
     /// <summary>A worker asked for these at once, and it is there: it has just completed the workflow task.</summary>
@@ -89,7 +103,8 @@ internal sealed partial class Run
 
     /// <summary>Hands the activity out. Null when the offer is out of date.</summary>
     public PollActivityTaskQueueResponse? StartActivity(UnitOfWork work, TaskOffer offer, string identity) =>
-        activities.TryGetValue(offer.EventId, out var activity) && activity is { Phase: ActivityPhase.Scheduled, Closing: false } && activity.Attempt == offer.Attempt
+        activities.TryGetValue(offer.EventId, out var activity) && activity is { Phase: ActivityPhase.Scheduled, Closing: false, Pause: null }
+            && activity.Sequence == offer.Attempt && activity.Scheduled.TaskQueue.Name == offer.Queue.Name
             ? StartActivity(work, activity, identity)
             : null;
 
@@ -101,13 +116,13 @@ internal sealed partial class Run
         activity.LastWorkerIdentity = identity;
         activity.StartRequestId = Guid.NewGuid().ToString();
         activity.LastHeartbeatTime = null;
-        Arm(new Deadline(DeadlineKind.ActivityStartToClose, activity.ScheduledEventId, activity.Attempt));
-        Arm(new Deadline(DeadlineKind.ActivityHeartbeat, activity.ScheduledEventId, activity.Attempt));
+        Arm(new Deadline(DeadlineKind.ActivityStartToClose, activity.ScheduledEventId, activity.Sequence));
+        Arm(new Deadline(DeadlineKind.ActivityHeartbeat, activity.ScheduledEventId, activity.Sequence));
         work.Touch(this);
         var scheduled = activity.Scheduled;
         return new PollActivityTaskQueueResponse
         {
-            TaskToken = new TaskToken(TaskKind.Activity, Key, activity.ScheduledEventId, activity.Attempt).Encode(),
+            TaskToken = new TaskToken(TaskKind.Activity, Key, activity.ScheduledEventId, activity.Sequence).Encode(),
             WorkflowNamespace = Chain.Namespace,
             WorkflowType = Started.WorkflowType,
             WorkflowExecution = ExecutionOf(this),
@@ -131,7 +146,7 @@ internal sealed partial class Run
     /// <summary>A dead poller's activity: nobody has seen this attempt, so it is offered again as it was.</summary>
     public void TakeBackActivity(UnitOfWork work, TaskOffer offer)
     {
-        if (activities.TryGetValue(offer.EventId, out var activity) && activity.Phase == ActivityPhase.Started && activity.Attempt == offer.Attempt && !activity.Closing)
+        if (activities.TryGetValue(offer.EventId, out var activity) && activity.Phase == ActivityPhase.Started && activity.Sequence == offer.Attempt && !activity.Closing)
         {
             activity.Phase = ActivityPhase.Scheduled;
             activity.StartedTime = null;
@@ -147,7 +162,7 @@ internal sealed partial class Run
             throw Fault.AlreadyCompleted();
         }
 
-        return activities.TryGetValue(token.EventId, out var activity) && activity is { Phase: ActivityPhase.Started, Closing: false } && activity.Attempt == token.Attempt
+        return activities.TryGetValue(token.EventId, out var activity) && activity is { Phase: ActivityPhase.Started, Closing: false } && activity.Sequence == token.Attempt
             ? activity
             : throw ActivityNotFound();
     }
@@ -221,12 +236,11 @@ internal sealed partial class Run
         CloseCanceled(work, activity, details, identity);
     }
 
-    public bool Heartbeat(UnitOfWork work, PendingActivity activity, Payloads? details)
+    public void Heartbeat(UnitOfWork work, PendingActivity activity, Payloads? details)
     {
         activity.LastHeartbeatTime = work.Now;
         activity.HeartbeatDetails = details;
         work.Touch(this);
-        return activity.IsCancelRequested;
     }
 
     private void RequestCancelActivity(Completion completion, Command command)
@@ -312,13 +326,26 @@ internal sealed partial class Run
         }
 
         var (next, state) = RetryPolicyRules.Decide(activity.Scheduled.RetryPolicy, activity.Attempt, failure, work.Now, activity.ScheduleToCloseDeadline);
+        if (state != RetryState.NonRetryableFailure && (activity.Pause is not null || activity.Reset is not null))
+        {
+            // What an operator has paused or reset gets another attempt, however many it has had.
+            next ??= work.Now;
+        }
+
         if (next is null)
         {
             return state;
         }
 
         activity.Phase = ActivityPhase.Backoff;
-        activity.Attempt++;
+        activity.Attempt = activity.Reset is null ? activity.Attempt + 1 : 1;
+        activity.Sequence++;
+        if (activity.Reset is { ForgetsHeartbeat: true })
+        {
+            activity.HeartbeatDetails = null;
+        }
+
+        activity.Reset = null;
         activity.LastFailure = failure;
         activity.LastAttemptCompleteTime = work.Now;
         activity.NextAttemptTime = next;
@@ -330,7 +357,7 @@ internal sealed partial class Run
         }
         else
         {
-            Arm(new Deadline(DeadlineKind.ActivityRetry, activity.ScheduledEventId, activity.Attempt));
+            Arm(new Deadline(DeadlineKind.ActivityRetry, activity.ScheduledEventId, activity.Sequence));
         }
 
         return null;
@@ -342,7 +369,10 @@ internal sealed partial class Run
         activity.AttemptScheduledTime = work.Now;
         activity.NextAttemptTime = null;
         work.Touch(this);
-        OfferActivity(work, activity);
+        if (activity.Pause is null)
+        {
+            OfferActivity(work, activity);
+        }
     }
 
     private PendingActivity? ActivityClosedBy(HistoryEvent e)

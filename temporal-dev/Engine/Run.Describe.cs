@@ -98,6 +98,8 @@ internal sealed partial class Run
             State = activity switch
             {
                 { IsCancelRequested: true } => PendingActivityState.CancelRequested,
+                { Phase: ActivityPhase.Started, Pause: not null } => PendingActivityState.PauseRequested,
+                { Pause: not null } => PendingActivityState.Paused,
                 { Phase: ActivityPhase.Started } => PendingActivityState.Started,
                 _ => PendingActivityState.Scheduled,
             },
@@ -113,7 +115,18 @@ internal sealed partial class Run
             LastAttemptCompleteTime = ProtoTime.StampOrNull(activity.LastAttemptCompleteTime),
             NextAttemptScheduleTime = ProtoTime.StampOrNull(activity.NextAttemptTime),
             Priority = activity.Scheduled.Priority,
+            ActivityOptions = ActivityOptionsOf(activity),
         };
+        if (activity.Pause is { } pause)
+        {
+            info.Paused = true;
+            info.PauseInfo = new PendingActivityInfo.Types.PauseInfo
+            {
+                PauseTime = ProtoTime.Stamp(pause.Time),
+                Manual = new PendingActivityInfo.Types.PauseInfo.Types.Manual { Identity = pause.Identity, Reason = pause.Reason },
+            };
+        }
+
         if (activity is { Phase: ActivityPhase.Backoff, NextAttemptTime: { } next, LastAttemptCompleteTime: { } last })
         {
             info.CurrentRetryInterval = ProtoTime.Length(next - last);

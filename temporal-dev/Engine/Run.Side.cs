@@ -36,6 +36,14 @@ internal sealed record RunSide
 
         public int Attempt { get; init; }
 
+        public int Sequence { get; init; }
+
+        public byte[]? ChangedOptions { get; init; }
+
+        public ActivityPause? Pause { get; init; }
+
+        public ActivityReset? Reset { get; init; }
+
         public DateTimeOffset AttemptScheduledTime { get; init; }
 
         public DateTimeOffset? StartedTime { get; init; }
@@ -80,6 +88,10 @@ internal sealed partial class Run
             ScheduledEventId = a.ScheduledEventId,
             Phase = a.Phase,
             Attempt = a.Attempt,
+            Sequence = a.Sequence,
+            ChangedOptions = a.HasChangedOptions ? a.Scheduled.ToByteArray() : null,
+            Pause = a.Pause,
+            Reset = a.Reset,
             AttemptScheduledTime = a.AttemptScheduledTime,
             StartedTime = a.StartedTime,
             StartedIdentity = a.StartedIdentity,
@@ -149,6 +161,14 @@ internal sealed partial class Run
             {
                 activity.Phase = stored.Phase;
                 activity.Attempt = stored.Attempt;
+                activity.Sequence = stored.Sequence;
+                activity.Pause = stored.Pause;
+                activity.Reset = stored.Reset;
+                if (stored.ChangedOptions is not null)
+                {
+                    activity.Scheduled = ActivityTaskScheduledEventAttributes.Parser.ParseFrom(stored.ChangedOptions);
+                }
+
                 activity.AttemptScheduledTime = stored.AttemptScheduledTime;
                 activity.StartedTime = stored.StartedTime;
                 activity.StartedIdentity = stored.StartedIdentity;
@@ -213,10 +233,10 @@ internal sealed partial class Run
         foreach (var activity in activities.Values)
         {
             Arm(new Deadline(DeadlineKind.ActivityScheduleToClose, activity.ScheduledEventId));
-            Arm(new Deadline(DeadlineKind.ActivityScheduleToStart, activity.ScheduledEventId, activity.Attempt));
-            Arm(new Deadline(DeadlineKind.ActivityStartToClose, activity.ScheduledEventId, activity.Attempt));
-            Arm(new Deadline(DeadlineKind.ActivityHeartbeat, activity.ScheduledEventId, activity.Attempt));
-            Arm(new Deadline(DeadlineKind.ActivityRetry, activity.ScheduledEventId, activity.Attempt));
+            Arm(new Deadline(DeadlineKind.ActivityScheduleToStart, activity.ScheduledEventId, activity.Sequence));
+            Arm(new Deadline(DeadlineKind.ActivityStartToClose, activity.ScheduledEventId, activity.Sequence));
+            Arm(new Deadline(DeadlineKind.ActivityHeartbeat, activity.ScheduledEventId, activity.Sequence));
+            Arm(new Deadline(DeadlineKind.ActivityRetry, activity.ScheduledEventId, activity.Sequence));
         }
     }
 
@@ -232,7 +252,7 @@ internal sealed partial class Run
             OfferWorkflowTask(work);
         }
 
-        foreach (var activity in activities.Values.Where(a => a is { Phase: ActivityPhase.Scheduled, Closing: false }))
+        foreach (var activity in activities.Values.Where(a => a is { Phase: ActivityPhase.Scheduled, Closing: false, Pause: null }))
         {
             OfferActivity(work, activity);
         }

@@ -65,10 +65,13 @@ internal static class StartAttributes
     private static Duration? CronBackoff(string cronSchedule, DateTimeOffset now) =>
         cronSchedule.Length > 0 && Schedules.CronExpression.Parse(cronSchedule).Backoff(now, now) is { } wait ? ProtoTime.Length(wait) : null;
 
-    /// <summary>Source: Temporal: the run may not outlive the execution, and a workflow task not the run.</summary>
+    /// <summary>
+    /// Source: Temporal: the run may not outlive the execution, and a workflow task not the run. A timeout that nobody asked for stays absent: a worker
+    /// shows the workflow whatever is there, and zero would read as a timeout of no time.
+    /// </summary>
     private static void SetTimeouts(WorkflowExecutionStartedEventAttributes attributes, Duration? execution, Duration? run, Duration? task, DateTimeOffset now)
     {
-        attributes.WorkflowExecutionTimeout = execution ?? new Duration();
+        attributes.WorkflowExecutionTimeout = execution;
         attributes.WorkflowRunTimeout = Limit(run, execution);
         attributes.WorkflowTaskTimeout = Limit(ProtoTime.IsSet(task) ? task : ProtoTime.Length(Run.DefaultWorkflowTaskTimeout), attributes.WorkflowRunTimeout);
         if (ProtoTime.IsSet(execution))
@@ -78,8 +81,8 @@ internal static class StartAttributes
         }
     }
 
-    private static Duration Limit(Duration? asked, Duration? limit) =>
-        !ProtoTime.IsSet(asked) ? limit ?? new Duration()
+    private static Duration? Limit(Duration? asked, Duration? limit) =>
+        !ProtoTime.IsSet(asked) ? limit
         : ProtoTime.IsSet(limit) && ProtoTime.Span(limit) < ProtoTime.Span(asked) ? limit!
         : asked!;
 }

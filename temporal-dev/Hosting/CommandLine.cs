@@ -1,5 +1,6 @@
 using System.Globalization;
 using SnapshotFlow.TemporalDev.Engine;
+using SnapshotFlow.TemporalDev.Schedules;
 using SnapshotFlow.TemporalDev.Store.Postgres;
 using YamlDotNet.Serialization;
 using YamlDotNet.Serialization.NamingConventions;
@@ -172,26 +173,9 @@ public static class CommandLine
         ? number
         : throw new UsageException($"--dynamic-config-value {key}={value}: a whole number is needed");
 
-    private static TimeSpan Length(string name, string value)
-    {
-        var unit = value.Length > 0 ? value[^1] : ' ';
-        if (double.TryParse(value.TrimEnd('s', 'm', 'h', 'd'), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && number > 0)
-        {
-            switch (unit)
-            {
-                case 's':
-                    return TimeSpan.FromSeconds(number);
-                case 'm':
-                    return TimeSpan.FromMinutes(number);
-                case 'h':
-                    return TimeSpan.FromHours(number);
-                case 'd':
-                    return TimeSpan.FromDays(number);
-            }
-        }
-
-        throw new UsageException($"{name} {value}: write a length such as 90m, 72h or 3d");
-    }
+    private static TimeSpan Length(string name, string value) => GoDuration.TryParse(value, out var length) && length > TimeSpan.Zero
+        ? length
+        : throw new UsageException($"{name} {value}: write a length such as 90m, 72h or 3d");
 
     private static ServerOptions ReadFile(ServerOptions options, string path)
     {

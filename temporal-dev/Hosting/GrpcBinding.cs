@@ -1,41 +1,40 @@
 using System.Reflection;
-using Google.Protobuf.Reflection;
 using SnapshotFlow.TemporalDev.Engine;
 using SnapshotFlow.TemporalDev.Rpc;
 
 namespace SnapshotFlow.TemporalDev.Hosting;
 
 /// <summary>
-/// Binds a gRPC service from its descriptor: each method is served by the instance method of the same name, and a method that
-/// nobody has written answers UNIMPLEMENTED with the name of its feature. No generated service code is needed.
+/// Binds a gRPC service from the class that implements it: each public method that takes a message and a call context and promises a
+/// message is the call of that name. A call that nobody has written is answered by <see cref="Unimplemented"/>. No generated service
+/// code is needed, and no descriptors: making those of the workflow service would be two thirds of the server's start.
 /// </summary>
 internal sealed partial class GrpcBinding(ILogger<GrpcBinding> logger)
 {
     private static readonly MethodInfo AddUnary = typeof(GrpcBinding).GetMethod(nameof(Add), BindingFlags.NonPublic | BindingFlags.Instance)!;
 
-    public ServerServiceDefinition Bind(Google.Protobuf.Reflection.ServiceDescriptor service, object implementation)
+    /// <param name="service">Full name, for example <c>temporal.api.workflowservice.v1.WorkflowService</c>.</param>
+    /// <param name="implementation">Has the calls as methods.</param>
+    public ServerServiceDefinition Bind(string service, object implementation)
     {
         var builder = ServerServiceDefinition.CreateBuilder();
-        foreach (var method in service.Methods)
+        foreach (var method in implementation.GetType().GetMethods())
         {
-            AddUnary.MakeGenericMethod(method.InputType.ClrType, method.OutputType.ClrType).Invoke(this, [builder, method, implementation]);
+            if (method.GetParameters() is [{ ParameterType: var request }, { ParameterType: var context }] && context == typeof(ServerCallContext)
+                && method.ReturnType.GenericTypeArguments is [var response])
+            {
+                AddUnary.MakeGenericMethod(request, response).Invoke(this, [builder, service, method, implementation]);
+            }
         }
 
         return builder.Build();
     }
 
-    private void Add<TRequest, TResponse>(ServerServiceDefinition.Builder builder, MethodDescriptor method, object implementation)
+    private void Add<TRequest, TResponse>(ServerServiceDefinition.Builder builder, string service, MethodInfo method, object implementation)
         where TRequest : class, IMessage<TRequest>, new()
-        where TResponse : class, IMessage<TResponse>, new()
-    {
-        var target = implementation.GetType().GetMethod(method.Name, [typeof(TRequest), typeof(ServerCallContext)]);
-        UnaryServerMethod<TRequest, TResponse> handler = target is null
-            ? (_, _) => throw Unimplemented.Method(method)
-            : Guard(method.Name, target.CreateDelegate<UnaryServerMethod<TRequest, TResponse>>(implementation));
-        builder.AddMethod(
-            new Method<TRequest, TResponse>(MethodType.Unary, method.Service.FullName, method.Name, MarshallerOf<TRequest>(), MarshallerOf<TResponse>()),
-            handler);
-    }
+        where TResponse : class, IMessage<TResponse>, new() => builder.AddMethod(
+            new Method<TRequest, TResponse>(MethodType.Unary, service, method.Name, MarshallerOf<TRequest>(), MarshallerOf<TResponse>()),
+            Guard(method.Name, method.CreateDelegate<UnaryServerMethod<TRequest, TResponse>>(implementation)));
 
     private UnaryServerMethod<TRequest, TResponse> Guard<TRequest, TResponse>(string name, UnaryServerMethod<TRequest, TResponse> method)
         where TRequest : class

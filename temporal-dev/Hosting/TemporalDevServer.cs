@@ -10,7 +10,6 @@ using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Store.Postgres;
 using SnapshotFlow.TemporalDev.Time;
 using SnapshotFlow.TemporalDev.Visibility;
-using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
 namespace SnapshotFlow.TemporalDev.Hosting;
 
@@ -169,22 +168,23 @@ public sealed class TemporalDevServer : IAsyncDisposable
     private static void Map(WebApplication app, EngineHost engine, WorkflowService workflows, OperatorService operators, ServerOptions options)
     {
         var binding = new GrpcBinding(app.Services.GetRequiredService<ILogger<GrpcBinding>>());
-        var services = new List<(ServiceDescriptor Service, object Implementation)>
+        var services = new List<ServedService>
         {
-            (Temporalio.Api.WorkflowService.V1.ServiceReflection.Descriptor.Services[0], workflows),
-            (Temporalio.Api.OperatorService.V1.ServiceReflection.Descriptor.Services[0], operators),
+            new("temporal.api.workflowservice.v1.WorkflowService", workflows, () => Temporalio.Api.WorkflowService.V1.ServiceReflection.Descriptor),
+            new("temporal.api.operatorservice.v1.OperatorService", operators, () => Temporalio.Api.OperatorService.V1.ServiceReflection.Descriptor),
         };
         if (options.IsTestServer)
         {
-            services.Add((Temporalio.Api.TestService.V1.ServiceReflection.Descriptor.Services[0], new TestService(engine.Clock)));
+            services.Add(new("temporal.api.testservice.v1.TestService", new TestService(engine.Clock), () => Temporalio.Api.TestService.V1.ServiceReflection.Descriptor));
         }
 
-        foreach (var (service, implementation) in services)
+        foreach (var service in services)
         {
-            app.MapGrpcService(binding.Bind(service, implementation));
+            app.MapGrpcService(binding.Bind(service.Name, service.Implementation));
+            Unimplemented.Map(app, service.Name, ServedService.CallsOf(service.Implementation.GetType()));
         }
 
-        foreach (var reflection in Reflection.Bind(() => [.. services.Select(s => ServedService.Describe(s.Service, ServedService.MethodsOf(s.Service, s.Implementation.GetType())))]))
+        foreach (var reflection in Reflection.Bind(() => [.. services.Select(service => service.Describe())]))
         {
             app.MapGrpcService(reflection);
         }

@@ -8,6 +8,8 @@ internal sealed class MatchingService(TimeProvider realTime) : IDisposable
     /// <summary>A sticky queue that nobody has polled for this long has lost its worker. Source: Temporal, stickiness.</summary>
     public static readonly TimeSpan StickyGrace = TimeSpan.FromSeconds(10);
 
+    private static readonly TimeSpan IdleMemory = TimeSpan.FromMinutes(10);
+
     private static readonly TimeSpan ShutdownMemory = TimeSpan.FromMinutes(5);
 
     private readonly ConcurrentDictionary<QueueKey, MatchingQueue> queues = new();
@@ -60,6 +62,18 @@ internal sealed class MatchingService(TimeProvider realTime) : IDisposable
         }
 
         return [];
+    }
+
+    /// <summary>Forgets queues that nobody polls and nothing waits in: workers make up a new sticky queue at every start.</summary>
+    public void DropIdle()
+    {
+        foreach (var (key, queue) in queues)
+        {
+            if (queue.BacklogCount == 0 && !queue.IsPolled(IdleMemory))
+            {
+                queues.TryRemove(key, out _);
+            }
+        }
     }
 
     public void Dispose()

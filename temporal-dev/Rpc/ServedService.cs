@@ -3,21 +3,27 @@ using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
 namespace SnapshotFlow.TemporalDev.Rpc;
 
-/// <summary>
-/// The description of a service as it is served here: the official one without the methods that answer UNIMPLEMENTED, so that tools which ask by server reflection
-/// see what works and nothing else.
-/// </summary>
-internal static class ServedService
+/// <summary>A service and what is served of it.</summary>
+/// <param name="Name">Full name.</param>
+/// <param name="Implementation">Has the served calls as public methods.</param>
+/// <param name="File">The file that describes the service; making it is expensive, so it is asked for only when somebody wants the description.</param>
+internal sealed record ServedService(string Name, object Implementation, Func<FileDescriptor> File)
 {
-    /// <summary>Names of the service's methods that <paramref name="implementation"/> has: public instance methods of the same name.</summary>
-    public static IReadOnlySet<string> MethodsOf(ServiceDescriptor service, System.Type implementation)
+    /// <summary>The names of the served calls: public methods that take a message and a call context.</summary>
+    public static IReadOnlySet<string> CallsOf(System.Type implementation) => implementation.GetMethods()
+        .Where(method => method.GetParameters() is [_, { ParameterType: var context }] && context == typeof(ServerCallContext))
+        .Select(method => method.Name)
+        .ToHashSet(StringComparer.Ordinal);
+
+    /// <summary>The official description without the calls that answer UNIMPLEMENTED, so that tools which ask by server reflection see what works and nothing else.</summary>
+    public ServiceDescriptor Describe()
     {
-        var methods = implementation.GetMethods().Select(method => method.Name).ToHashSet(StringComparer.Ordinal);
-        return service.Methods.Select(method => method.Name).Where(methods.Contains).ToHashSet(StringComparer.Ordinal);
+        var service = File().Services.Single(service => service.FullName == Name);
+        return Describe(service, CallsOf(Implementation.GetType()));
     }
 
     /// <summary>A descriptor of the same service with only these methods.</summary>
-    public static ServiceDescriptor Describe(ServiceDescriptor service, IReadOnlySet<string> served)
+    private static ServiceDescriptor Describe(ServiceDescriptor service, IReadOnlySet<string> served)
     {
         var file = service.File.ToProto();
         var methods = file.Service[service.Index].Method;

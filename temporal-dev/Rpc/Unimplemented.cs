@@ -1,4 +1,5 @@
-using Google.Protobuf.Reflection;
+using System.Globalization;
+using Microsoft.AspNetCore.Routing.Patterns;
 
 namespace SnapshotFlow.TemporalDev.Rpc;
 
@@ -18,8 +19,7 @@ internal static class Unimplemented
         ("PauseWorkflow", "workflow pause"),
         ("UnpauseWorkflow", "workflow pause"),
         ("TimeSkipping", "time skipping per workflow"),
-        ("Activity", "operator commands on activities"),
-        ("Worker", "the worker registry"),
+        ("Worker", "counting and configuring workers"),
         ("TaskQueuePartitions", "task queue partitions"),
         ("TaskQueue", "task queue configuration"),
         ("Archived", "archival"),
@@ -32,12 +32,31 @@ internal static class Unimplemented
         ("WorkflowExecutionOptions", "changing the options of a run"),
     ];
 
-    public static RpcException Method(MethodDescriptor method)
+    /// <summary>Answers every call of a service that is not among the served ones.</summary>
+    public static void Map(WebApplication app, string service, IReadOnlySet<string> served)
     {
-        return new RpcException(new Status(StatusCode.Unimplemented, $"{method.Name}: temporal-dev does not implement {FeatureOf(method.Name)}."));
+        var calls = RoutePatternFactory.Parse($"/{service}/{{method}}", defaults: null, parameterPolicies: new { method = new NotServed(served) });
+
+        // Before the library's own route for unknown methods, which names no feature.
+        app.Map(calls, Refuse).WithOrder(-1);
+    }
+
+    private static Task Refuse(HttpContext context)
+    {
+        var method = (string)context.GetRouteValue("method")!;
+        context.Response.ContentType = "application/grpc";
+        context.Response.Headers["grpc-status"] = ((int)StatusCode.Unimplemented).ToString(CultureInfo.InvariantCulture);
+        context.Response.Headers["grpc-message"] = Uri.EscapeDataString($"{method}: temporal-dev does not implement {FeatureOf(method)}.");
+        return Task.CompletedTask;
     }
 
     /// <summary>The feature that a call belongs to; the call's own name when it is none of those left out on purpose.</summary>
     public static string FeatureOf(string methodName) =>
         Features.FirstOrDefault(f => methodName.Contains(f.Part, StringComparison.Ordinal)).Feature ?? methodName;
+
+    private sealed class NotServed(IReadOnlySet<string> served) : IRouteConstraint
+    {
+        public bool Match(HttpContext? httpContext, IRouter? route, string routeKey, RouteValueDictionary values, RouteDirection routeDirection) =>
+            values[routeKey] is string method && !served.Contains(method);
+    }
 }

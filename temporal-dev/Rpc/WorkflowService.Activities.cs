@@ -69,18 +69,29 @@ internal sealed partial class WorkflowService
 
     public async Task<RecordActivityTaskHeartbeatResponse> RecordActivityTaskHeartbeat(RecordActivityTaskHeartbeatRequest request, ServerCallContext context)
     {
-        var cancelRequested = false;
-        await OnActivityAsync(request.TaskToken, (work, run, activity) => cancelRequested = run.Heartbeat(work, activity, request.Details));
-        return new RecordActivityTaskHeartbeatResponse { CancelRequested = cancelRequested };
+        var response = new RecordActivityTaskHeartbeatResponse();
+        await OnActivityAsync(request.TaskToken, (work, run, activity) =>
+        {
+            run.Heartbeat(work, activity, request.Details);
+            response.CancelRequested = activity.IsCancelRequested;
+            response.ActivityPaused = activity.Pause is not null;
+            response.ActivityReset = activity.Reset is not null;
+        });
+        return response;
     }
 
     public async Task<RecordActivityTaskHeartbeatByIdResponse> RecordActivityTaskHeartbeatById(
         RecordActivityTaskHeartbeatByIdRequest request, ServerCallContext context)
     {
-        var cancelRequested = false;
+        var response = new RecordActivityTaskHeartbeatByIdResponse();
         await OnActivityAsync(request.Namespace, request.WorkflowId, request.RunId, request.ActivityId, (work, run, activity) =>
-            cancelRequested = run.Heartbeat(work, activity, request.Details));
-        return new RecordActivityTaskHeartbeatByIdResponse { CancelRequested = cancelRequested };
+        {
+            run.Heartbeat(work, activity, request.Details);
+            response.CancelRequested = activity.IsCancelRequested;
+            response.ActivityPaused = activity.Pause is not null;
+            response.ActivityReset = activity.Reset is not null;
+        });
+        return response;
     }
 
     private async Task OnActivityAsync(ByteString taskToken, Action<UnitOfWork, Run, PendingActivity> transition)

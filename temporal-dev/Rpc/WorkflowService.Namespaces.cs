@@ -65,6 +65,7 @@ internal sealed partial class WorkflowService
         {
             SyncUpdate = true,
             AsyncUpdate = true,
+            WorkerHeartbeats = true,
             WorkerPollCompleteOnShutdown = true,
         };
         answer.NamespaceInfo.Limits = new NamespaceInfo.Types.Limits

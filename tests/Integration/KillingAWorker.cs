@@ -11,6 +11,7 @@ public sealed class KillingAWorker(RunningStack running)
     [InlineData(WorkerRole.Control)]
     [InlineData(WorkerRole.Compute)]
     [InlineData(WorkerRole.Volume)]
+    [InlineData(WorkerRole.Guard)]
     public async Task The_run_goes_on_thaws_the_guest_and_makes_each_snapshot_once(WorkerRole role)
     {
         var ct = TestContext.Current.CancellationToken;

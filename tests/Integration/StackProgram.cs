@@ -10,7 +10,8 @@ internal static class StackProgram
         var own = new DirectoryInfo(AppContext.BaseDirectory);
         // artifacts/bin/<project>/<configuration>: the neighbour of this test program.
         var program = Path.Combine(own.Parent!.Parent!.FullName, "SnapshotFlow.Stack", own.Name, "snapshotflow-stack");
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // A test run that was itself started in the background hands down SIGINT as ignored; a program that is to be interrupted must not inherit that.
+        var start = new ProcessStartInfo("env", ["--default-signal=INT,TERM,HUP", program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in environment)
         {
             start.Environment[name] = value;

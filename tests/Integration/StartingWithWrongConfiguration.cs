@@ -22,6 +22,8 @@ public sealed class StartingWithWrongConfiguration(RunningStack running)
     [InlineData(WorkerRole.Control, "TEMPORAL_ADDRESS", null, "TEMPORAL_ADDRESS")]
     [InlineData(WorkerRole.Compute, "Compute__Host", null, "Compute:Host")]
     [InlineData(WorkerRole.Compute, "Compute__LeaseDirectory", "relative", "Compute:LeaseDirectory")]
+    [InlineData(WorkerRole.Guard, "Compute__LeaseDirectory", null, "Compute:LeaseDirectory")]
+    [InlineData(WorkerRole.Guard, "Workers__Roles", "guard,compute", "Workers:Roles")]
     [InlineData(WorkerRole.Volume, "Volume__Backends__0__Driver", "floppy", "Volume:Backends:0:Driver")]
     [InlineData(WorkerRole.Volume, "Volume__Backends__0__Root", "/nowhere", "Volume:Backends:0:Root")]
     public Task A_worker_names_the_key(WorkerRole role, string variable, string? value, string key) => StopsNamingAsync(running.Stack.WorkerCommand(role), variable, value, key);

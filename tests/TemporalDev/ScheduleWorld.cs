@@ -95,7 +95,7 @@ internal sealed class ScheduleWorld : IAsyncDisposable
 
     private Scheduler NewScheduler() => new(Clock, commits, Attributes, Target, NullLogger<Scheduler>.Instance);
 
-    private sealed class ClockFrom(DateTimeOffset start) : TimeProvider
+    internal sealed class ClockFrom(DateTimeOffset start) : TimeProvider
     {
         private readonly long began = TimeProvider.System.GetTimestamp();
 

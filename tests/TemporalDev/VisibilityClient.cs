@@ -214,6 +214,20 @@ public class VisibilityClient
     }
 
     [Fact]
+    public async Task What_is_left_out_is_refused_by_name()
+    {
+        await using var server = await StartAsync();
+        var batch = await Assert.ThrowsAsync<RpcFault>(
+            () => server.Client.Connection.WorkflowService.StartBatchOperationAsync(new StartBatchOperationRequest { Namespace = "default" }));
+        Assert.Equal(RpcFault.StatusCode.Unimplemented, batch.Code);
+        Assert.Equal("StartBatchOperation: temporal-dev does not implement batch operations.", batch.Message);
+        var nexus = await Assert.ThrowsAsync<RpcFault>(() => server.Client.Connection.OperatorService.ListNexusEndpointsAsync(new ListNexusEndpointsRequest()));
+        Assert.Equal("ListNexusEndpoints: temporal-dev does not implement Nexus.", nexus.Message);
+        var clock = await Assert.ThrowsAsync<RpcFault>(() => server.Client.Connection.TestService.GetCurrentTimeAsync(new Google.Protobuf.WellKnownTypes.Empty()));
+        Assert.Equal(RpcFault.StatusCode.Unimplemented, clock.Code);
+    }
+
+    [Fact]
     public async Task Tools_that_ask_by_reflection_see_the_served_methods_and_no_others()
     {
         await using var server = await StartAsync(skipsTime: true);

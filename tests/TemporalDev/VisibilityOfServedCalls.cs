@@ -28,9 +28,21 @@ public partial class VisibilityOfServedCalls
     public void Each_refusal_names_the_feature_that_the_table_names() =>
         Assert.All(Rows("## Calls that are refused"), row => Assert.All(row.Calls, call => Assert.Equal(row.First, Unimplemented.FeatureOf(call.Split('.')[^1]))));
 
+    [Fact]
+    public void Every_public_call_of_the_server_is_one_of_the_protocol_with_its_messages() => Assert.All(Services, s => Assert.All(
+        ServedService.CallsOf(s.Implementation),
+        call =>
+        {
+            // A call is bound by its name and messages: a slip in either would make another call of it.
+            var method = s.Implementation.GetMethod(call)!;
+            var official = s.Service.FindMethodByName(call);
+            Assert.Equal(official.InputType.ClrType, method.GetParameters()[0].ParameterType);
+            Assert.Equal(typeof(Task<>).MakeGenericType(official.OutputType.ClrType), method.ReturnType);
+        }));
+
     private static IEnumerable<string> Calls(bool served) => Services
         .SelectMany(s => s.Service.Methods
-            .Where(method => ServedService.MethodsOf(s.Service, s.Implementation).Contains(method.Name) == served)
+            .Where(method => ServedService.CallsOf(s.Implementation).Contains(method.Name) == served)
             .Select(method => s.Service.Name == "WorkflowService" ? method.Name : $"{s.Service.Name}.{method.Name}"))
         .Order(StringComparer.Ordinal);
 

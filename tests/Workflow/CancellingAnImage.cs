@@ -35,6 +35,28 @@ public sealed class CancellingAnImage(CreateImageFixture fixture) : IClassFixtur
         cloud.AssertNothingLeft();
     }
 
+    [Theory]
+    [InlineData("PrepareImage")]
+    [InlineData("CreateVolumeSnapshot")]
+    [InlineData("CompleteSnapshots")]
+    public async Task Whoever_cancelled_a_run_sees_it_cancelled_although_a_step_failed_meanwhile(string activity)
+    {
+        var cloud = fixture.Use(new());
+        var held = Fault.HoldsDeaf(thenFails: ErrorKind.StaleStatus);
+        cloud.Script(activity, held);
+        var run = await fixture.StartAsync(cloud.Request());
+        await held.Reached;
+
+        await run.CancelAsync();
+        await CancelSeenAsync(run);
+        held.Release();
+        var failure = await Assert.ThrowsAsync<WorkflowFailedException>(() => run.GetResultAsync());
+
+        Assert.IsType<CanceledFailureException>(failure.InnerException);
+        Assert.Equal(RunStatus.Cancelled, cloud.Closed!.Status);
+        cloud.AssertNothingLeft();
+    }
+
     [Fact]
     public async Task While_volumes_are_being_cut_the_guest_is_thawed_without_waiting_for_them()
     {

@@ -221,7 +221,8 @@ public sealed class Fault
     }
 
     /// <summary>The call waits, before its effect, until it is let go; it does not listen to cancellation.</summary>
-    public static Fault HoldsDeaf()
+    /// <param name="thenFails">How it fails once it is let go; null for not at all.</param>
+    public static Fault HoldsDeaf(ErrorKind? thenFails = null)
     {
         Fault? fault = null;
         fault = new Fault
@@ -230,6 +231,10 @@ public sealed class Fault
             {
                 fault!.reached.SetResult();
                 await fault.released.Task;
+                if (thenFails is { } kind)
+                {
+                    throw Failure(kind, "no");
+                }
             },
         };
         return fault;

@@ -268,7 +268,9 @@ public sealed class DemoGuestTests(BtrfsFileSystem btrfs) : IAsyncLifetime, ICla
 
     private Process Start(string[] arguments)
     {
-        var process = Process.Start(new ProcessStartInfo(Path.Join(AppContext.BaseDirectory, "snapshotflow-demo-guest"), arguments)
+        // A test run that was itself started in the background hands down SIGINT as ignored; a program that is to be interrupted must not inherit that.
+        string[] command = ["--default-signal=INT,TERM", Path.Join(AppContext.BaseDirectory, "snapshotflow-demo-guest"), .. arguments];
+        var process = Process.Start(new ProcessStartInfo("env", command)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
