@@ -49,6 +49,11 @@ public sealed partial class GuestActivities(
     [Activity]
     public Task<UnquiesceResult> UnquiesceAsync(UnquiesceInput input) => InTurnAsync(input.Server, async ct =>
     {
+        if (input.MovedTo is { } host)
+        {
+            return await EndLeaseOfMovedAsync(input, host, ct);
+        }
+
         if (IsUnreadable(input.Server))
         {
             return await ThawWithoutLeaseAsync(input, leaseLost: true, ct);
@@ -195,6 +200,20 @@ public sealed partial class GuestActivities(
         }
 
         return Answer(lease, end);
+    }
+
+    /// <summary>The guest is thawed, elsewhere: nobody here need look for it any more, unless a stopped worker may still call for a freeze.</summary>
+    private async Task<UnquiesceResult> EndLeaseOfMovedAsync(UnquiesceInput input, string host, CancellationToken ct)
+    {
+        var end = new FreezeLeaseEnd(LeaseEnder.Run, clock.UtcNow, WasFrozen: false, Expired: true, $"the server moved to host {host} and was thawed there");
+        var over = await TryUpdateAsync(
+            input.Server,
+            input.RunToken,
+            (open, ended) => open?.RunToken == input.RunToken && !(open.MayFreezeLater && open.Holder != ProcessIdentity.Current)
+                ? open with { FreezePending = false, End = end }
+                : ended?.RunToken == input.RunToken ? ended : null,
+            ct);
+        return over is { End: { } known } ? Answer(over, known) : new(false, null, end.ThawedAt, end.Expired, end.AgentError);
     }
 
     private bool IsUnreadable(ServerId server)

@@ -33,7 +33,9 @@ internal sealed class ImagePreparation(ServerStore servers, VolumeStore volumes)
             request.Name, metadata.OwnerProjectId, metadata.Visibility, metadata.MemberProjectId, metadata.MinDisk, metadata.MinRam, metadata.Properties,
             server.RootDeviceName, mapping.Mapping, await VolumesToCutAsync(session, mapping.Volumes, request.Caller));
         return new PreparedImage(
-            new ServerView(server.VmState == VmState.Active, server.Host, server.AgentAddress, server.RequiresQuiesce, server.ProjectId), draft);
+            new ServerView(
+                server.VmState == VmState.Active, server.Host, server.AgentAddress, server.RequiresQuiesce, server.ProjectId, server.RequestedFreezeDeadline),
+            draft);
     }
 
     /// <summary>Refuses a volume that no snapshot may be made of. An attached one will do, as Nova asks Cinder with <c>force</c>.</summary>

@@ -53,6 +53,13 @@ public sealed partial class RecordActivities(
 
     /// <inheritdoc/>
     [Activity]
+    public Task<ServerLocation> LocateServerAsync(ServerId server) => ActivityErrors.Translate(async () =>
+        await servers.FindAsync(server, ActivityExecutionContext.Current.CancellationToken) is { } found
+            ? new ServerLocation(found.Host, found.AgentAddress)
+            : throw new SnapshotFlowException(ErrorKind.NotFound, $"Instance {server} could not be found."));
+
+    /// <inheritdoc/>
+    [Activity]
     public Task ReleaseServerAsync(CreateImageInput input) => UndoAsync(
         input, (session, now) => servers.ReleaseTaskStateAsync(session, input.Server, input.Image, now));
 

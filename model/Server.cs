@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace SnapshotFlow.Model;
 
 /// <summary>A virtual server as the records know it.</summary>
@@ -53,6 +55,19 @@ public sealed record Server
 
     /// <summary>Whether its image demands that it is frozen for a snapshot.</summary>
     public bool RequiresQuiesce => ImageProperty("os_require_quiesce") is { } text && IsTrue(text);
+
+    /// <summary>
+    /// The longest freeze that its image asks for, unless a request says otherwise: the image property <c>snapshotflow_freeze_deadline</c>, in seconds. Null when
+    /// it does not say.
+    /// </summary>
+    /// <exception cref="SnapshotFlowException"><see cref="ErrorKind.InvalidRequest"/>: not a number of seconds that a freeze may last.</exception>
+    public TimeSpan? RequestedFreezeDeadline => ImageProperty("snapshotflow_freeze_deadline") is not { } text ? null
+        : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds)
+            && seconds >= FreezeDeadline.Minimum.TotalSeconds && seconds <= FreezeDeadline.Maximum.TotalSeconds ? TimeSpan.FromSeconds(seconds)
+        : throw new SnapshotFlowException(
+            ErrorKind.InvalidRequest,
+            $"Instance {Id} has the image property snapshotflow_freeze_deadline = '{text}'; it must be a number of seconds between "
+            + $"{FreezeDeadline.Minimum.TotalSeconds} and {FreezeDeadline.Maximum.TotalSeconds}.");
 
     /// <summary>
     /// Where its guest agent listens: the registered address, unless its image says that there is no agent (<c>hw_qemu_guest_agent</c> is there and false).

@@ -76,18 +76,29 @@ internal static class Guarding
         private readonly ISystemdNotifier? systemd = services.GetService<ISystemdNotifier>();
         private long lastNotice;
 
+        // What a dead guard left behind comes before the rehearsal.
+        private readonly TaskCompletionSource firstLook = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.Run(
             async () =>
             {
-                var rehearsal = GuardRehearsal.RunAsync(clock, time, logger, stoppingToken);
+                var rehearsal = RehearseAsync(stoppingToken);
                 await guard.RunAsync(Looked, rehearsal, stoppingToken);
-                await rehearsal;
+                firstLook.TrySetCanceled(CancellationToken.None);
+                await rehearsal.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             },
             CancellationToken.None);
 
-        /// <summary>Tells systemd's watchdog. Source: sd_notify(3), WATCHDOG=1.</summary>
+        private async Task RehearseAsync(CancellationToken ct)
+        {
+            await firstLook.Task;
+            await GuardRehearsal.RunAsync(clock, time, logger, ct);
+        }
+
+        /// <summary>Lets the rehearsal begin, and tells systemd's watchdog. Source: sd_notify(3), WATCHDOG=1.</summary>
         private void Looked()
         {
+            firstLook.TrySetResult();
             if (systemd is { IsEnabled: true } && time.GetElapsedTime(lastNotice) > WatchdogInterval)
             {
                 lastNotice = time.GetTimestamp();

@@ -105,6 +105,8 @@ public sealed class CreateImageWorkflow
 
     private bool QuiesceRequired => FreezeDecision.IsRequired(request, prepared!.Server);
 
+    private TimeSpan Deadline => request.FreezeDeadline ?? prepared!.Server.FreezeDeadline ?? FreezeDeadline.Default;
+
     private string ComputeQueue => Names.ComputeQueue(prepared!.Server.Host!);
 
     private Task PrepareImageAsync() => steps.RunAsync(Step.PrepareImage, async () =>
@@ -147,7 +149,7 @@ public sealed class CreateImageWorkflow
 
         await steps.RunAsync(Step.Quiesce, async () =>
         {
-            var deadline = request.FreezeDeadline ?? FreezeDeadline.Default;
+            var deadline = Deadline;
             deadlineAt = Workflow.UtcNow + deadline;
             undo.Push("Unquiesce", request.Server.ToString(), ThawAsync);
             try
@@ -214,7 +216,7 @@ public sealed class CreateImageWorkflow
                 StartToCloseTimeout = TimeSpan.FromMinutes(10),
                 ScheduleToCloseTimeout = TimeSpan.FromMinutes(15),
                 // A back end that nobody serves must not hold the guest: the deadline bounds the freeze, this bounds the run.
-                ScheduleToStartTimeout = request.FreezeDeadline ?? FreezeDeadline.Default,
+                ScheduleToStartTimeout = Deadline,
                 HeartbeatTimeout = TimeSpan.FromSeconds(5),
                 RetryPolicy = Retries.Quick,
                 // The delete that undoes a cut must not overtake it.
@@ -248,19 +250,7 @@ public sealed class CreateImageWorkflow
         }
     }
 
-    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () =>
-        thawed = await Workflow.ExecuteActivityAsync(
-            (IGuestActivities a) => a.UnquiesceAsync(new(request.Server, prepared!.Server.AgentAddress!, RunToken)),
-            new()
-            {
-                TaskQueue = ComputeQueue,
-                StartToCloseTimeout = TimeSpan.FromSeconds(10),
-                HeartbeatTimeout = TimeSpan.FromSeconds(2),
-                ScheduleToCloseTimeout = TimeSpan.FromMinutes(2),
-                RetryPolicy = Retries.Quick,
-                CancellationToken = CancellationToken.None,
-                Summary = $"thaw {request.Server}",
-            }));
+    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () => thawed = await GuestThaw.AskAsync(request.Server, prepared!.Server, RunToken));
 
     private void JudgeConsistency()
     {

@@ -9,7 +9,7 @@ namespace SnapshotFlow.Api.Runs;
 /// <param name="Name"><c>name</c> of the image.</param>
 /// <param name="Metadata"><c>metadata</c>, none by default.</param>
 /// <param name="Quiesce"><c>quiesce</c>: require, try (default) or skip.</param>
-/// <param name="FreezeDeadline"><c>freeze_deadline</c> in seconds, 1 to 60; null for the default.</param>
+/// <param name="FreezeDeadline"><c>freeze_deadline</c> in seconds, 1 to 60; null for the server's, or else the default.</param>
 /// <param name="OnExpiry"><c>on_expiry</c>: downgrade (default) or fail.</param>
 /// <param name="DryRun"><c>dry_run</c>: say what would happen and do nothing.</param>
 internal sealed record CreateRunRequest(

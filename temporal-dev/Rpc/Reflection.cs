@@ -6,8 +6,8 @@ using V1Alpha = Grpc.Reflection.V1Alpha;
 namespace SnapshotFlow.TemporalDev.Rpc;
 
 /// <summary>
-/// gRPC server reflection, in the version that tools use now and the one they used before. The descriptions are made at the first question: they cost about as much
-/// as the rest of the start.
+/// gRPC server reflection, in the version that tools use now and the one they used before. The descriptions are made at the first question: they cost
+/// about as much as the rest of the start.
 /// </summary>
 internal static class Reflection
 {
@@ -32,7 +32,9 @@ internal static class Reflection
         private readonly Lazy<ReflectionServiceImpl> inner = new(() => new ReflectionServiceImpl(describe()));
 
         public override Task ServerReflectionInfo(
-            IAsyncStreamReader<V1Alpha.ServerReflectionRequest> requests, IServerStreamWriter<V1Alpha.ServerReflectionResponse> responses, ServerCallContext context) =>
+            IAsyncStreamReader<V1Alpha.ServerReflectionRequest> requests,
+            IServerStreamWriter<V1Alpha.ServerReflectionResponse> responses,
+            ServerCallContext context) =>
             inner.Value.ServerReflectionInfo(requests, responses, context);
     }
 }

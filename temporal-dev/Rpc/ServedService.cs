@@ -15,7 +15,10 @@ internal sealed record ServedService(string Name, object Implementation, Func<Fi
         .Select(method => method.Name)
         .ToHashSet(StringComparer.Ordinal);
 
-    /// <summary>The official description without the calls that answer UNIMPLEMENTED, so that tools which ask by server reflection see what works and nothing else.</summary>
+    /// <summary>
+    /// The official description without the calls that answer UNIMPLEMENTED, so that tools which ask by server reflection see what works and nothing
+    /// else.
+    /// </summary>
     public ServiceDescriptor Describe()
     {
         var service = File().Services.Single(service => service.FullName == Name);

@@ -47,7 +47,7 @@ internal sealed partial class WorkflowService
         RequireNamespace(request.Namespace);
         var page = Understand(() => scheduler.List(request));
         var response = new ListSchedulesResponse { NextPageToken = page.NextPageToken };
-        response.Schedules.Add(page.Entries.Select(listing => listing.Entry));
+        response.Schedules.Add(page.Entries.Select(listing => listing.EntryAt(engine.Clock.GetUtcNow())));
         return Task.FromResult(response);
     }
 

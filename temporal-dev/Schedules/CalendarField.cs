@@ -167,7 +167,8 @@ public sealed class CalendarField
         return value >= Min && value <= max ? value : throw new FormatException($"{Name} '{text}': {value} is not in the range {Min}-{Max}");
     }
 
-    private FormatException Malformed(string text) => new($"{Name} '{text}' is malformed: expected *, a value, a range x-z or a list of these, each optionally with /step");
+    private FormatException Malformed(string text) =>
+        new($"{Name} '{text}' is malformed: expected *, a value, a range x-z or a list of these, each optionally with /step");
 
     private static bool TryNumber(string text, out int value) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value);
 }

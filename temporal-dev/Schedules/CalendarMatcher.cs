@@ -5,8 +5,8 @@ using Range = Temporalio.Api.Schedule.V1.Range;
 namespace SnapshotFlow.TemporalDev.Schedules;
 
 /// <summary>
-/// A calendar spec compiled for searching. Clock times are matched literally: a time that a daylight-saving change skips does not occur on that day, one that it
-/// repeats occurs twice. Resolution is one second. Source: temporal.api.schedule.v1.ScheduleSpec, timezone_name.
+/// A calendar spec compiled for searching. Clock times are matched literally: a time that a daylight-saving change skips does not occur on that day,
+/// one that it repeats occurs twice. Resolution is one second. Source: temporal.api.schedule.v1.ScheduleSpec, timezone_name.
 /// </summary>
 public sealed class CalendarMatcher
 {
@@ -85,8 +85,8 @@ public sealed class CalendarMatcher
     }
 
     /// <summary>
-    /// A time up to which everything from the matching <paramref name="time"/> on matches too: the end of its day, hour, minute or second, whichever is the longest
-    /// that the fields cover entirely.
+    /// A time up to which everything from the matching <paramref name="time"/> on matches too: the end of its day, hour, minute or second, whichever
+    /// is the longest that the fields cover entirely.
     /// </summary>
     public DateTimeOffset EndOfMatch(DateTimeOffset time)
     {
@@ -103,8 +103,8 @@ public sealed class CalendarMatcher
     }
 
     /// <summary>
-    /// A place to go on searching for <paramref name="day"/>, given the offset in force before it: its first instant, or a little earlier when clocks were set back
-    /// in between (the rest of the day before is then searched once more, which is right: its last hour repeats).
+    /// A place to go on searching for <paramref name="day"/>, given the offset in force before it: its first instant, or a little earlier when clocks
+    /// were set back in between (the rest of the day before is then searched once more, which is right: its last hour repeats).
     /// </summary>
     private DateTimeOffset StartOfDay(DateOnly day, TimeSpan offsetBefore)
     {

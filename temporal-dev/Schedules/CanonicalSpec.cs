@@ -3,8 +3,8 @@ using Temporalio.Api.Schedule.V1;
 namespace SnapshotFlow.TemporalDev.Schedules;
 
 /// <summary>
-/// The form in which a schedule spec is kept and described: texts (calendars, cron strings) become structured calendars or intervals, ranges have their defaults
-/// written out, a zone named in a cron string becomes the spec's.
+/// The form in which a schedule spec is kept and described: texts (calendars, cron strings) become structured calendars or intervals, ranges have
+/// their defaults written out, a zone named in a cron string becomes the spec's.
 /// </summary>
 public static class CanonicalSpec
 {

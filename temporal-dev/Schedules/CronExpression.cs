@@ -1,9 +1,10 @@
 namespace SnapshotFlow.TemporalDev.Schedules;
 
 /// <summary>
-/// The cron schedule of a workflow (<c>cron_schedule</c>): five fields (minute, hour, day of month, month, day of week), a shorthand such as <c>@hourly</c>, or
-/// <c>@every 90s</c>, optionally after <c>CRON_TZ=zone</c>. Unlike in a schedule, a day matches when either day field does if both are restricted, and <c>@every</c>
-/// counts from the previous start, not from the epoch. Source: the standard parser of robfig/cron v3, which the official server uses.
+/// The cron schedule of a workflow (<c>cron_schedule</c>): five fields (minute, hour, day of month, month, day of week), a shorthand such as
+/// <c>@hourly</c>, or <c>@every 90s</c>, optionally after <c>CRON_TZ=zone</c>. Unlike in a schedule, a day matches when either day field does if both
+/// are restricted, and <c>@every</c> counts from the previous start, not from the epoch. Source: the standard parser of robfig/cron v3, which the
+/// official server uses.
 /// </summary>
 public sealed class CronExpression
 {
@@ -30,7 +31,8 @@ public sealed class CronExpression
         {
             return cron.FieldCount == 5
                 ? new CronExpression(text, new CalendarMatcher(cron.Calendar, Calendars.Zone(cron.TimeZone), cron.BothDaysRestricted), default)
-                : throw new FormatException($"cron schedule '{text}' has {cron.FieldCount} fields; a workflow's cron schedule has 5: minute, hour, day of month, month, day of week");
+                : throw new FormatException(
+                    $"cron schedule '{text}' has {cron.FieldCount} fields; a workflow's cron schedule has 5: minute, hour, day of month, month, day of week");
         }
 
         if (cron.Interval!.Phase is not null)
@@ -47,8 +49,8 @@ public sealed class CronExpression
         calendar is null ? WholeSecond(after) + every : calendar.Next(after);
 
     /// <summary>
-    /// How long the next run waits: from the close of a run that started at <paramref name="started"/> to the first time of the schedule, counted from that start,
-    /// that is not before the close. Rounded up to whole seconds. Null when there is no next time.
+    /// How long the next run waits: from the close of a run that started at <paramref name="started"/> to the first time of the schedule, counted
+    /// from that start, that is not before the close. Rounded up to whole seconds. Null when there is no next time.
     /// </summary>
     public TimeSpan? Backoff(DateTimeOffset started, DateTimeOffset closed)
     {

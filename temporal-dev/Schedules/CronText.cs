@@ -4,9 +4,9 @@ using Temporalio.Api.Schedule.V1;
 namespace SnapshotFlow.TemporalDev.Schedules;
 
 /// <summary>
-/// A cron string read into its parts: five fields (minute, hour, day of month, month, day of week), six (+ year) or seven (second first, year last), a shorthand
-/// such as <c>@daily</c>, or <c>@every interval[/phase]</c>; optionally <c>TZ=zone</c> or <c>CRON_TZ=zone</c> in front and a <c># comment</c> behind.
-/// Source: temporal.api.schedule.v1.ScheduleSpec, cron_string.
+/// A cron string read into its parts: five fields (minute, hour, day of month, month, day of week), six (+ year) or seven (second first, year last),
+/// a shorthand such as <c>@daily</c>, or <c>@every interval[/phase]</c>; optionally <c>TZ=zone</c> or <c>CRON_TZ=zone</c> in front and a <c>#
+/// comment</c> behind. Source: temporal.api.schedule.v1.ScheduleSpec, cron_string.
 /// </summary>
 /// <param name="Calendar">The calendar it means, or null for <c>@every</c>.</param>
 /// <param name="Interval">The interval it means, or null for a calendar.</param>
@@ -56,7 +56,8 @@ public sealed record CronText(StructuredCalendarSpec? Calendar, IntervalSpec? In
         var fields = Shorthands.GetValueOrDefault(rest, rest).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
         if (fields.Length is < 5 or > 7)
         {
-            throw new FormatException($"cron string '{text}' has {fields.Length} fields; expected 5, 6 (with year), 7 (with second and year), or a shorthand such as @daily");
+            throw new FormatException(
+                $"cron string '{text}' has {fields.Length} fields; expected 5, 6 (with year), 7 (with second and year), or a shorthand such as @daily");
         }
 
         var first = fields.Length == 7 ? 1 : 0;

@@ -6,8 +6,8 @@ namespace SnapshotFlow.TemporalDev.Schedules;
 internal interface IActionTarget
 {
     /// <summary>
-    /// Starts a workflow and returns the first run's id, once the start is durable. The same request id answers the same run. Null when the workflow id is taken by
-    /// another request's run.
+    /// Starts a workflow and returns the first run's id, once the start is durable. The same request id answers the same run. Null when the workflow
+    /// id is taken by another request's run.
     /// </summary>
     Task<string?> StartAsync(StartWorkflowExecutionRequest request, CancellationToken cancellationToken);
 
@@ -17,6 +17,8 @@ internal interface IActionTarget
     /// <summary>Terminates a run that may have closed meanwhile.</summary>
     Task TerminateAsync(string @namespace, ActionRun run, string identity, CancellationToken cancellationToken);
 
-    /// <summary>How the workflow that began with this run ended; null while it is open. A workflow that is no longer known ended with an unspecified status.</summary>
+    /// <summary>
+    /// How the workflow that began with this run ended; null while it is open. A workflow that is no longer known ended with an unspecified status.
+    /// </summary>
     Task<ClosedAction?> OutcomeAsync(string @namespace, ActionRun run, CancellationToken cancellationToken);
 }

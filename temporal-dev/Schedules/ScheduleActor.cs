@@ -8,8 +8,9 @@ using Temporalio.Api.Schedule.V1;
 namespace SnapshotFlow.TemporalDev.Schedules;
 
 /// <summary>
-/// One living schedule: a mailbox in front of its machine. One piece of work at a time, each of which begins by catching up with the clock and ends when what it
-/// changed is durable, the actions that may start have started and the alarm is set. Waiting work holds the clock, so that time does not skip past it.
+/// One living schedule: a mailbox in front of its machine. One piece of work at a time, each of which begins by catching up with the clock and ends
+/// when what it changed is durable, the actions that may start have started and the alarm is set. Waiting work holds the clock, so that time does not
+/// skip past it.
 /// </summary>
 internal sealed partial class ScheduleActor : IAsyncDisposable
 {
@@ -31,7 +32,8 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
     private int waiting;
 
     /// <param name="watched">By first run id, whom to wake when a started workflow ends.</param>
-    public ScheduleActor(ScheduleRecord record, VirtualClock clock, CommitQueue commits, IActionTarget target, ConcurrentDictionary<string, ScheduleActor> watched, ILogger logger)
+    public ScheduleActor(
+        ScheduleRecord record, VirtualClock clock, CommitQueue commits, IActionTarget target, ConcurrentDictionary<string, ScheduleActor> watched, ILogger logger)
     {
         this.record = record;
         this.clock = clock;
@@ -181,7 +183,7 @@ internal sealed partial class ScheduleActor : IAsyncDisposable
         }
 
         await PersistAsync();
-        Listing = new ScheduleListing(record, machine.Describe(clock.GetUtcNow()));
+        Listing = new ScheduleListing(record, machine.Times);
     }
 
     private async Task StartAsync(BufferedStart start)

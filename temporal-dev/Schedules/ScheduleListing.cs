@@ -14,10 +14,15 @@ internal sealed class ScheduleListing : IListEntry
     private const int ShownActions = 5;
 
     private readonly VisibilityRecord attributes;
+    private readonly ScheduleTimes times;
+    private readonly ScheduleState state;
+    private readonly ScheduleListEntry entry;
 
-    public ScheduleListing(ScheduleRecord record, ScheduleInfo described)
+    public ScheduleListing(ScheduleRecord record, ScheduleTimes times)
     {
-        Entry = new ScheduleListEntry
+        this.times = times;
+        state = record.Schedule.State.Clone();
+        entry = new ScheduleListEntry
         {
             ScheduleId = record.Id,
             Memo = record.Memo?.Clone(),
@@ -28,27 +33,32 @@ internal sealed class ScheduleListing : IListEntry
                 WorkflowType = record.Schedule.Action.StartWorkflow.WorkflowType.Clone(),
                 Notes = record.Schedule.State.Notes,
                 Paused = record.Schedule.State.Paused,
-                RecentActions = { described.RecentActions.TakeLast(ShownActions) },
-                FutureActionTimes = { described.FutureActionTimes.Take(ShownActions) },
+                RecentActions = { record.Info.RecentActions.TakeLast(ShownActions).Select(action => action.Clone()) },
             },
         };
-        attributes = new VisibilityRecord(new() { StartTime = described.CreateTime, SearchAttributes = Entry.SearchAttributes });
+        attributes = new VisibilityRecord(new() { StartTime = record.Info.CreateTime, SearchAttributes = entry.SearchAttributes });
     }
-
-    public ScheduleListEntry Entry { get; }
 
     public long ListedAt => attributes.ListedAt;
 
-    public string Key => Entry.ScheduleId;
+    public string Key => entry.ScheduleId;
 
     /// <summary>The kind of an attribute that a filter over schedules may name.</summary>
     public static Func<string, AttributeKind?> Kinds(NamespaceAttributes known) => name => name == ScheduleId ? AttributeKind.Keyword : known.KindOf(name);
 
+    /// <summary>The entry of a list made now: its future times are counted from then, also for a schedule that nothing has happened to for long.</summary>
+    public ScheduleListEntry EntryAt(DateTimeOffset now)
+    {
+        var shown = entry.Clone();
+        shown.Info.FutureActionTimes.AddRange(ScheduleMachine.FutureTimes(times, state, now, ShownActions));
+        return shown;
+    }
+
     public object? Attribute(string name) => name switch
     {
-        ScheduleId => Entry.ScheduleId,
-        SystemAttributes.TemporalSchedulePaused => Entry.Info.Paused,
-        SystemAttributes.WorkflowType => Entry.Info.WorkflowType.Name,
+        ScheduleId => Key,
+        SystemAttributes.TemporalSchedulePaused => entry.Info.Paused,
+        SystemAttributes.WorkflowType => entry.Info.WorkflowType.Name,
         SystemAttributes.ExecutionStatus => nameof(Temporalio.Api.Enums.V1.WorkflowExecutionStatus.Running),
         SystemAttributes.StartTime => attributes.Attribute(name),
         _ when SystemAttributes.Reserved.ContainsKey(name) => null,

@@ -14,31 +14,36 @@ internal enum Interference
 }
 
 /// <summary>
-/// The rules of one schedule: which actions are due, which of them start, wait or are skipped, and what an ended action means for the next. Changes its record and
-/// nothing else; the caller makes the starts that <see cref="Decide"/> leaves in <see cref="ScheduleRecord.Starting"/> and reports what became of them.
+/// The rules of one schedule: which actions are due, which of them start, wait or are skipped, and what an ended action means for the next. Changes
+/// its record and nothing else; the caller makes the starts that <see cref="Decide"/> leaves in <see cref="ScheduleRecord.Starting"/> and reports
+/// what became of them.
 /// </summary>
 internal sealed class ScheduleMachine
 {
     /// <summary>Actions that may wait; more are dropped and counted. Source: Temporal's scheduler, MaxBufferSize.</summary>
     private const int MaxBuffered = 1000;
     private const int RecentActions = 10;
+
+    /// <summary>Future times in a description. Source: Temporal's scheduler.</summary>
     private const int FutureActions = 10;
 
     private readonly ScheduleRecord record;
-    private ScheduleTimes times;
 
     public ScheduleMachine(ScheduleRecord record)
     {
         this.record = record;
-        times = Times();
+        Times = TimesOf(record);
     }
+
+    /// <summary>The times of the spec. Immutable: replaced by an update.</summary>
+    public ScheduleTimes Times { get; private set; }
 
     private ScheduleState State => record.Schedule.State;
 
     private ScheduleInfo Info => record.Info;
 
     /// <summary>When <see cref="Advance"/> has something to do next without anybody asking, or null.</summary>
-    public DateTimeOffset? NextWake => CanActBySpec ? times.Next(record.ProcessedUntil)?.Actual : null;
+    public DateTimeOffset? NextWake => CanActBySpec ? Times.Next(record.ProcessedUntil)?.Actual : null;
 
     /// <summary>Whether <see cref="Decide"/> would take more backfilled times into the buffer.</summary>
     public bool HasMore => record.Backfills.Count > 0 && record.Buffer.Count < MaxBuffered;
@@ -56,7 +61,7 @@ internal sealed class ScheduleMachine
         if (CanActBySpec)
         {
             var window = record.Schedule.Policies.CatchupWindow.ToTimeSpan();
-            foreach (var time in times.Between(record.ProcessedUntil, now))
+            foreach (var time in Times.Between(record.ProcessedUntil, now))
             {
                 if (now - time.Actual > window)
                 {
@@ -80,7 +85,7 @@ internal sealed class ScheduleMachine
         record.Memo = memo ?? record.Memo;
         record.Revision++;
         Info.UpdateTime = Timestamp.FromDateTimeOffset(now);
-        times = Times();
+        Times = TimesOf(record);
     }
 
     public void Patch(SchedulePatch patch, DateTimeOffset now)
@@ -111,8 +116,8 @@ internal sealed class ScheduleMachine
     }
 
     /// <summary>
-    /// Moves buffered actions that may start now to <see cref="ScheduleRecord.Starting"/>, and says whether running ones are in the way of one that must not wait for
-    /// them. To be repeated until it changes nothing.
+    /// Moves buffered actions that may start now to <see cref="ScheduleRecord.Starting"/>, and says whether running ones are in the way of one that
+    /// must not wait for them. To be repeated until it changes nothing.
     /// </summary>
     public Interference Decide()
     {
@@ -141,7 +146,8 @@ internal sealed class ScheduleMachine
                 if (running)
                 {
                     waiting.Add(start);
-                    interference = policy == ScheduleOverlapPolicy.TerminateOther || interference == Interference.Terminate ? Interference.Terminate : Interference.Cancel;
+                    var terminate = policy == ScheduleOverlapPolicy.TerminateOther || interference == Interference.Terminate;
+                    interference = terminate ? Interference.Terminate : Interference.Cancel;
                 }
                 else
                 {
@@ -228,16 +234,16 @@ internal sealed class ScheduleMachine
         var info = Info.Clone();
         info.BufferSize = record.Buffer.Count + record.Starting.Count;
         info.RunningWorkflows.AddRange(record.Running.Select(run => new WorkflowExecution { WorkflowId = run.WorkflowId, RunId = run.FirstRunId }));
-        var count = State.LimitedActions ? (int)Math.Min(FutureActions, State.RemainingActions) : FutureActions;
-        info.FutureActionTimes.AddRange(times.Between(now, DateTimeOffset.MaxValue, count).Select(time => Timestamp.FromDateTimeOffset(time.Actual)));
+        info.FutureActionTimes.AddRange(FutureTimes(Times, State, now, FutureActions));
         return info;
     }
 
-    /// <summary>The times of the spec due in (after, until].</summary>
-    public IEnumerable<DateTimeOffset> MatchingTimes(DateTimeOffset after, DateTimeOffset until, int limit) =>
-        times.Between(after, until, limit).Select(time => time.Actual);
+    /// <summary>When the next actions are due, as if nothing paused them; no more than remain.</summary>
+    public static IEnumerable<Timestamp> FutureTimes(ScheduleTimes times, ScheduleState state, DateTimeOffset now, int most) => times
+        .Between(now, DateTimeOffset.MaxValue, state.LimitedActions ? (int)Math.Min(most, state.RemainingActions) : most)
+        .Select(time => Timestamp.FromDateTimeOffset(time.Actual));
 
-    private ScheduleTimes Times() => new(record.Schedule.Spec, $"{record.Namespace}/{record.Id}");
+    private static ScheduleTimes TimesOf(ScheduleRecord record) => new(record.Schedule.Spec, $"{record.Namespace}/{record.Id}");
 
     private ScheduleOverlapPolicy Policy(BufferedStart start) =>
         start.Overlap == ScheduleOverlapPolicy.Unspecified ? record.Schedule.Policies.OverlapPolicy : start.Overlap;
@@ -280,7 +286,7 @@ internal sealed class ScheduleMachine
         while (record.Backfills.Count > 0 && record.Buffer.Count < MaxBuffered)
         {
             var backfill = record.Backfills[0];
-            var due = times.Between(backfill.After, backfill.Until, MaxBuffered - record.Buffer.Count).ToList();
+            var due = Times.Between(backfill.After, backfill.Until, MaxBuffered - record.Buffer.Count).ToList();
             due.ForEach(time => Add(time.Nominal, time.Actual, backfill.Overlap, manual: true));
             if (record.Buffer.Count < MaxBuffered)
             {

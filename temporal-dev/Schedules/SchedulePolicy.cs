@@ -7,7 +7,9 @@ namespace SnapshotFlow.TemporalDev.Schedules;
 /// <summary>Checks a schedule as a caller gives it and brings it into the form in which it is kept.</summary>
 internal static class SchedulePolicy
 {
-    /// <summary>How late an action may still be taken when the caller does not say: long enough for any downtime. Source: Temporal's scheduler defaults.</summary>
+    /// <summary>
+    /// How late an action may still be taken when the caller does not say: long enough for any downtime. Source: Temporal's scheduler defaults.
+    /// </summary>
     private static readonly TimeSpan DefaultCatchupWindow = TimeSpan.FromDays(365);
 
     private static readonly TimeSpan MinCatchupWindow = TimeSpan.FromSeconds(10);

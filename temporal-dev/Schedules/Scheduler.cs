@@ -173,7 +173,8 @@ internal sealed class Scheduler(VirtualClock clock, CommitQueue commits, SearchA
     {
         var start = request.StartTime?.ToDateTimeOffset() ?? throw Fault.Invalid("StartTime is not set on the request");
         var end = request.EndTime?.ToDateTimeOffset() ?? throw Fault.Invalid("EndTime is not set on the request");
-        return Find(request.Namespace, request.ScheduleId).ReadAsync((machine, _, _) => machine.MatchingTimes(start, end, MaxMatchingTimes).ToList(), cancellationToken);
+        return Find(request.Namespace, request.ScheduleId).ReadAsync(
+            (machine, _, _) => machine.Times.Between(start, end, MaxMatchingTimes).Select(time => time.Actual).ToList(), cancellationToken);
     }
 
     public async ValueTask DisposeAsync()

@@ -18,8 +18,8 @@ public sealed record NamespaceAttributes(string Namespace, ImmutableSortedDictio
         SystemAttributes.Reserved.TryGetValue(name, out var reserved) ? reserved : SettableKindOf(name);
 
     /// <summary>
-    /// Checks attributes that a caller sets and gives every payload the metadata <c>type</c> of its attribute. Payloads that have it are kept as they are. Removals are kept
-    /// too: they mean something to an upsert.
+    /// Checks attributes that a caller sets and gives every payload the metadata <c>type</c> of its attribute. Payloads that have it are kept as they
+    /// are. Removals are kept too: they mean something to an upsert.
     /// </summary>
     /// <exception cref="SearchAttributeException">One is not registered, cannot be set, is no value of its type, or they are too large.</exception>
     public SearchAttributes Check(SearchAttributes? attributes)

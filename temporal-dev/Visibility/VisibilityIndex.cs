@@ -14,8 +14,8 @@ internal sealed class VisibilityIndex(SearchAttributeRegistry attributes)
     private readonly ConcurrentDictionary<string, ConcurrentDictionary<string, VisibilityRecord>> namespaces = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// Shows the run as given, in place of what was shown of it before. Records may arrive out of order: an older state never replaces a newer one. The info is given
-    /// away: the caller never changes it again.
+    /// Shows the run as given, in place of what was shown of it before. Records may arrive out of order: an older state never replaces a newer one.
+    /// The info is given away: the caller never changes it again.
     /// </summary>
     public void Put(string @namespace, WorkflowExecutionInfo info)
     {

@@ -55,6 +55,21 @@ public sealed class MisbehavingAgents : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_server_that_moved_away_and_was_thawed_elsewhere_leaves_no_lease_behind()
+    {
+        await host.LiveGuardAsync(Ct);
+        var guest = await host.GuestAsync(Ct);
+        await host.QuiesceAsync(guest, Deadline);
+        File.Move(guest.SocketPath, guest.SocketPath + ".away");
+        await Eventually.IsAsync("the guard counts the guest as overdue", () => GuardHeartbeat.Read(host.Leases) is { Overdue: 1 }, Ct);
+
+        var ended = await host.UnquiesceAsync(guest.Server, guest.Address, movedTo: "node-2");
+        Assert.Contains("moved to host node-2", ended.AgentError, StringComparison.Ordinal);
+        Assert.Equal(ended, await host.UnquiesceAsync(guest.Server, guest.Address, movedTo: "node-2"));
+        await Eventually.IsAsync("the guard looks for it no more", () => GuardHeartbeat.Read(host.Leases) is { Open: 0, Overdue: 0 }, Ct);
+    }
+
+    [Fact]
     public async Task A_guest_that_says_it_is_not_frozen_is_thawed_all_the_same_and_the_lease_says_what_was_seen()
     {
         await host.LiveGuardAsync(Ct);

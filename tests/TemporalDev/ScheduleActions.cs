@@ -366,7 +366,11 @@ public class ScheduleActions
         Assert.Equal(["s1", "s3"], List("TemporalSchedulePaused = false").Select(s => s.ScheduleId).Order());
         Assert.Equal(["s4"], List("ScheduleId = 's4'").Select(s => s.ScheduleId));
         Assert.Equal(5, List("").Count);
-        Assert.Equal(5, List("ScheduleId STARTS_WITH 's'")[0].Info.FutureActionTimes.Count);
+        await world.SkipToAsync(5.5 * Hour);
+        var paused = List("ScheduleId = 's0'").Single();
+        Assert.True(paused.Info.Paused);
+        Assert.Equal(ScheduleWorld.Midnight + 6 * Hour, paused.Info.FutureActionTimes[0].ToDateTimeOffset());
+        Assert.Equal(5, paused.Info.FutureActionTimes.Count);
 
         List<ScheduleListEntry> List(string query)
         {
@@ -375,7 +379,7 @@ public class ScheduleActions
             do
             {
                 var page = world.Scheduler.List(new ListSchedulesRequest { Namespace = "default", Query = query, MaximumPageSize = 2, NextPageToken = token });
-                found.AddRange(page.Entries.Select(entry => entry.Entry));
+                found.AddRange(page.Entries.Select(entry => entry.EntryAt(world.Clock.GetUtcNow())));
                 token = page.NextPageToken;
             }
             while (!token.IsEmpty);

@@ -150,7 +150,8 @@ public class ScheduleClient
     public async Task Lists_are_filtered_by_search_attributes_which_an_update_replaces()
     {
         await using var server = await StartAsync();
-        var options = new ScheduleOptions { TypedSearchAttributes = new SearchAttributeCollection.Builder().Set(Project, "red").Set(Attempts, 12).ToSearchAttributeCollection() };
+        var red = new SearchAttributeCollection.Builder().Set(Project, "red").Set(Attempts, 12).ToSearchAttributeCollection();
+        var options = new ScheduleOptions { TypedSearchAttributes = red };
         await server.Client.CreateScheduleAsync("s0", Paused("x"));
         var first = await server.Client.CreateScheduleAsync("s1", Paused("x"), options);
         var second = await server.Client.CreateScheduleAsync("s2", Paused("x"), options);
@@ -272,7 +273,8 @@ public class ScheduleClient
         });
     }
 
-    private static ScheduleActionStartWorkflow Action(string text) => ScheduleActionStartWorkflow.Create((Note note) => note.RunAsync(text), new WorkflowOptions("note", Queue));
+    private static ScheduleActionStartWorkflow Action(string text) =>
+        ScheduleActionStartWorkflow.Create((Note note) => note.RunAsync(text), new WorkflowOptions("note", Queue));
 
     private static Schedule Paused(string text) => new(Action(text), new ScheduleSpec()) { State = new ScheduleState { Paused = true } };
 

@@ -35,7 +35,8 @@ public class ScheduleCrashes
         }
 
         Assert.True(crashes >= 10, $"seed {seed}: only {crashes} crashes");
-        Assert.Equal(Enumerable.Range(1, Minutes).Select(minute => $"wf-{ScheduleWorld.Midnight.AddMinutes(minute):yyyy-MM-ddTHH:mm:ssZ}"), engine.Started.Order(StringComparer.Ordinal));
+        var expected = Enumerable.Range(1, Minutes).Select(minute => $"wf-{ScheduleWorld.Midnight.AddMinutes(minute):yyyy-MM-ddTHH:mm:ssZ}");
+        Assert.Equal(expected, engine.Started.Order(StringComparer.Ordinal));
 
         // Runs until the end of the day's first hour and a half, or until the store has died; returns when that was.
         async Task<DateTimeOffset?> RunAsync(int writes)

@@ -112,7 +112,10 @@ internal sealed class FakeTarget(ScheduleWorld world) : IActionTarget
     public IReadOnlyList<string> Log => [.. log];
 
     /// <summary>The starts, in order, as hours and minutes since midnight of their nominal times.</summary>
-    public IReadOnlyList<string> Started => [.. log.Where(line => line.StartsWith("start ", StringComparison.Ordinal)).Select(line => line[(line.IndexOf('T', StringComparison.Ordinal) + 1)..][..5])];
+    public IReadOnlyList<string> Started =>
+    [
+        .. log.Where(line => line.StartsWith("start ", StringComparison.Ordinal)).Select(line => line[(line.IndexOf('T', StringComparison.Ordinal) + 1)..][..5]),
+    ];
 
     public IReadOnlyList<StartWorkflowExecutionRequest> Requests => [.. runs.Values.OrderBy(run => run.Order).Select(run => run.Request)];
 
@@ -145,7 +148,8 @@ internal sealed class FakeTarget(ScheduleWorld world) : IActionTarget
         return Task.CompletedTask;
     }
 
-    public Task<ClosedAction?> OutcomeAsync(string @namespace, ActionRun run, CancellationToken cancellationToken) => Task.FromResult(runs[run.WorkflowId].Outcome);
+    public Task<ClosedAction?> OutcomeAsync(string @namespace, ActionRun run, CancellationToken cancellationToken) =>
+        Task.FromResult(runs[run.WorkflowId].Outcome);
 
     /// <summary>Ends the n-th started workflow, and waits until its schedule has seen it.</summary>
     public async Task CloseAsync(int n, WorkflowExecutionStatus status = WorkflowExecutionStatus.Completed, string? result = null, string? failure = null)

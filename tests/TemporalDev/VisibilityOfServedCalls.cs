@@ -25,8 +25,9 @@ public partial class VisibilityOfServedCalls
         Assert.Equal(Calls(served: false), Rows("## Calls that are refused").SelectMany(row => row.Calls).Order(StringComparer.Ordinal));
 
     [Fact]
-    public void Each_refusal_names_the_feature_that_the_table_names() =>
-        Assert.All(Rows("## Calls that are refused"), row => Assert.All(row.Calls, call => Assert.Equal(row.First, Unimplemented.FeatureOf(call.Split('.')[^1]))));
+    public void Each_refusal_names_the_feature_that_the_table_names() => Assert.All(
+        Rows("## Calls that are refused"),
+        row => Assert.All(row.Calls, call => Assert.Equal(row.First, Unimplemented.FeatureOf(call.Split('.')[^1]))));
 
     [Fact]
     public void Every_public_call_of_the_server_is_one_of_the_protocol_with_its_messages() => Assert.All(Services, s => Assert.All(

@@ -23,6 +23,20 @@ public sealed class BoundingTheFreeze(CreateImageFixture fixture) : IClassFixtur
         Assert.True(result.Evidence.LeaseExpired);
     }
 
+    [Theory]
+    [InlineData(null, null, 8)]
+    [InlineData(null, 20, 20)]
+    [InlineData(3, 20, 3)]
+    public async Task The_deadline_is_the_requests_or_the_servers_or_8_seconds(int? request, int? server, int expected)
+    {
+        TimeSpan? Seconds(int? number) => number is { } s ? TimeSpan.FromSeconds(s) : null;
+        var cloud = fixture.Use(new() { ServerDeadline = Seconds(server) });
+
+        await (await fixture.StartAsync(cloud.Request(deadline: Seconds(request)))).GetResultAsync();
+
+        Assert.Equal(Seconds(expected), cloud.AskedDeadline);
+    }
+
     [Fact]
     public async Task At_the_deadline_a_back_end_that_copies_makes_an_image_that_claims_nothing()
     {

@@ -8,7 +8,7 @@ using Temporalio.Worker;
 
 namespace SnapshotFlow.Tests.Workflow;
 
-/// <summary>A server, and the three workers of a small site over a <see cref="FakeCloud"/>; shared by the tests of one class, which run one after another.</summary>
+/// <summary>A server, and the workers of a small site with two hypervisors over a <see cref="FakeCloud"/>; shared by the tests of one class, which run one after another.</summary>
 public sealed class CreateImageFixture : IAsyncLifetime
 {
     private readonly FakeActivities activities = new();
@@ -25,6 +25,7 @@ public sealed class CreateImageFixture : IAsyncLifetime
         environment = await TemporalEnvironment.StartAsync();
         Work(new TemporalWorkerOptions(Names.ControlQueue).AddAllActivities<IRecordActivities>(activities).AddWorkflow<CreateImageWorkflow>().AddWorkflow<PlanImageWorkflow>());
         Work(new TemporalWorkerOptions(Names.ComputeQueue("host-1")).AddAllActivities<IGuestActivities>(activities));
+        Work(new TemporalWorkerOptions(Names.ComputeQueue("host-2")).AddAllActivities<IGuestActivities>(activities));
         Work(new TemporalWorkerOptions(Names.VolumeQueue("host-1@file")).AddAllActivities<IVolumeActivities>(activities));
     }
 

@@ -16,6 +16,9 @@ public sealed class FakeActivities : IRecordActivities, IGuestActivities, IVolum
     public Task<PreparedImage> PlanImageAsync(CreateImageInput input) => Do("PlanImage", () => Cloud.Prepare(input, take: false));
 
     [Activity]
+    public Task<ServerLocation> LocateServerAsync(ServerId server) => Do("LocateServer", () => Cloud.Location);
+
+    [Activity]
     public Task ReleaseServerAsync(CreateImageInput input) => Do("ReleaseServer", () => Cloud.Release(input.Image));
 
     [Activity]
@@ -43,7 +46,7 @@ public sealed class FakeActivities : IRecordActivities, IGuestActivities, IVolum
     public Task DeleteVolumeSnapshotAsync(VolumeSnapshotInput input) => Do("DeleteVolumeSnapshot", () => Cloud.Delete(input.Snapshot));
 
     [Activity]
-    public Task<UnquiesceResult> UnquiesceAsync(UnquiesceInput input) => Do("Unquiesce", Cloud.Thaw);
+    public Task<UnquiesceResult> UnquiesceAsync(UnquiesceInput input) => Do(input.MovedTo is null ? "Unquiesce" : "EndLease", () => Cloud.Thaw(input));
 
     [Activity]
     public Task CopyGlanceMetadataAsync(VolumeSnapshotInput input) => Do("CopyGlanceMetadata", () => { });

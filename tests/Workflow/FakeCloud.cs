@@ -23,9 +23,17 @@ public sealed class FakeCloud
 
     public bool RequireQuiesce { get; init; }
 
+    /// <summary>What the server's image says about the freeze deadline, and what the last freeze was asked for.</summary>
+    public TimeSpan? ServerDeadline { get; init; }
+
+    public TimeSpan? AskedDeadline { get; private set; }
+
     public string? AgentAddress { get; init; } = "qga:unix:/run/guest.sock";
 
     public GuestAnswer Guest { get; init; } = new(true, null);
+
+    /// <summary>Where the guest is; it is prepared as if it were on host-1.</summary>
+    public ServerLocation Location { get; set; } = new("host-1", "qga:unix:/run/guest.sock");
 
     /// <summary>Whether the back end fixes a volume at one instant.</summary>
     public bool InstantCuts { get; init; } = true;
@@ -125,7 +133,7 @@ public sealed class FakeCloud
         TaskState = take ? request.Image.ToString() : TaskState;
         var volumes = Volumes.Select((v, i) => new VolumeToCut(v, DeterministicId.Snapshot(request.Image, v), "project", "host-1@file", $"/dev/vd{(char)('a' + i)}", 1, null, i == 0)).ToList();
         return new(
-            new(Running, "host-1", AgentAddress, RequireQuiesce, "project"),
+            new(Running, "host-1", AgentAddress, RequireQuiesce, "project", ServerDeadline),
             new(request.Name, "project", "private", null, 0, 0, new Dictionary<string, string>(), "/dev/vda", [], volumes));
     }
 
@@ -147,12 +155,20 @@ public sealed class FakeCloud
     {
         Frozen = true;
         Freezes++;
+        AskedDeadline = deadline;
         var now = TimeProvider.System.GetUtcNow();
         return new(now, now + deadline);
     }
 
-    public UnquiesceResult Thaw()
+    public UnquiesceResult Thaw(UnquiesceInput input)
     {
+        if (ActivityExecutionContext.Current.Info.TaskQueue != Names.ComputeQueue(Location.Host!) || input.AgentAddress != Location.AgentAddress)
+        {
+            return input.MovedTo is null
+                ? throw Fault.Failure(ErrorKind.BackendUnavailable, $"the guest is not on {ActivityExecutionContext.Current.Info.TaskQueue}")
+                : new(false, null, TimeProvider.System.GetUtcNow(), LeaseExpired: true, null);
+        }
+
         var now = TimeProvider.System.GetUtcNow();
         var was = Frozen;
         Frozen = false;

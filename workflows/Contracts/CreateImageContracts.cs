@@ -10,7 +10,7 @@ namespace SnapshotFlow.Workflows.Contracts;
 /// <param name="Caller">Who asks.</param>
 /// <param name="RequestId">The HTTP request's id, <c>req-&lt;uuid&gt;</c>: key of the instance action.</param>
 /// <param name="Quiesce">What the caller wants of the freeze.</param>
-/// <param name="FreezeDeadline">Longest freeze, between <see cref="Model.FreezeDeadline.Minimum"/> and <see cref="Model.FreezeDeadline.Maximum"/>; null for <see cref="Model.FreezeDeadline.Default"/>.</param>
+/// <param name="FreezeDeadline">Longest freeze, between <see cref="Model.FreezeDeadline.Minimum"/> and <see cref="Model.FreezeDeadline.Maximum"/>; null for the server's, or else <see cref="Model.FreezeDeadline.Default"/>.</param>
 /// <param name="OnExpiry">What happens when the deadline passes first.</param>
 public sealed record CreateImageInput(
     ImageId Image,
@@ -40,7 +40,8 @@ public sealed record Acceptance(ImageId Image, Refusal? Refusal);
 /// <param name="AgentAddress">Address of the guest agent on that host, for example <c>qga:unix:/run/guest.sock</c>; null when it has none.</param>
 /// <param name="RequireQuiesce">Image property <c>os_require_quiesce</c>.</param>
 /// <param name="ProjectId">The project it belongs to.</param>
-public sealed record ServerView(bool Running, string? Host, string? AgentAddress, bool RequireQuiesce, string ProjectId);
+/// <param name="FreezeDeadline">Longest freeze by its image property <c>snapshotflow_freeze_deadline</c>; null when it does not say.</param>
+public sealed record ServerView(bool Running, string? Host, string? AgentAddress, bool RequireQuiesce, string ProjectId, TimeSpan? FreezeDeadline = null);
 
 /// <summary>Everything worked out before the first side effect outside the records.</summary>
 public sealed record PreparedImage(ServerView Server, ImageDraft Draft);
@@ -71,7 +72,13 @@ public sealed record QuiesceResult(DateTimeOffset FrozenAt, DateTimeOffset Deadl
 /// <param name="Server">The server.</param>
 /// <param name="AgentAddress">Where its agent listens.</param>
 /// <param name="RunToken">The holder of the freeze; a freeze of another holder is left alone.</param>
-public sealed record UnquiesceInput(ServerId Server, string AgentAddress, string RunToken);
+/// <param name="MovedTo">The host that the server runs on now and was thawed on: its lease here ends, and no agent is asked. Null when it is here.</param>
+public sealed record UnquiesceInput(ServerId Server, string AgentAddress, string RunToken, string? MovedTo = null);
+
+/// <summary>Where a server is.</summary>
+/// <param name="Host">The hypervisor; null when it runs nowhere.</param>
+/// <param name="AgentAddress">Address of the guest agent on that host; null when it has none.</param>
+public sealed record ServerLocation(string? Host, string? AgentAddress);
 
 /// <summary>The truth about a freeze that is over.</summary>
 /// <param name="WasFrozen">Whether the guest was still frozen when the thaw was asked for: only then was it frozen throughout.</param>

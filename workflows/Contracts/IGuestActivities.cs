@@ -18,7 +18,8 @@ public interface IGuestActivities
     [Activity]
     Task<QuiesceResult> QuiesceAsync(QuiesceInput input);
 
-    /// <summary>Thaws, ends the lease and tells the truth. Works without a freeze and works twice: the second answer equals the first.</summary>
+    /// <summary>Thaws, ends the lease and tells the truth. Works without a freeze and works twice: the second answer equals the first. For a server
+    /// that has moved away (<see cref="UnquiesceInput.MovedTo"/>) it only ends the lease.</summary>
     [Activity]
     Task<UnquiesceResult> UnquiesceAsync(UnquiesceInput input);
 }

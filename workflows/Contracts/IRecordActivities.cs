@@ -21,6 +21,10 @@ public interface IRecordActivities
     [Activity]
     Task<PreparedImage> PlanImageAsync(CreateImageInput input);
 
+    /// <summary>Where a server is now. <see cref="ErrorKind.NotFound"/> when it is deleted.</summary>
+    [Activity]
+    Task<ServerLocation> LocateServerAsync(ServerId server);
+
     /// <summary>Undo of <see cref="PrepareImageAsync"/>: clears the task state if this image still holds it.</summary>
     [Activity]
     Task ReleaseServerAsync(CreateImageInput input);

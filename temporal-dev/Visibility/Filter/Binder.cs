@@ -119,7 +119,9 @@ internal sealed class Binder(Func<string, AttributeKind?> kindOf)
     private static string Status(Token literal)
     {
         const string Prefix = "WORKFLOW_EXECUTION_STATUS_";
-        var name = literal.Value.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) ? literal.Value[Prefix.Length..].Replace("_", "", StringComparison.Ordinal) : literal.Value;
+        var name = literal.Value.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase)
+            ? literal.Value[Prefix.Length..].Replace("_", "", StringComparison.Ordinal)
+            : literal.Value;
         return Enum.TryParse<WorkflowExecutionStatus>(name, ignoreCase: true, out var status) && Enum.IsDefined(status)
             ? status.ToString()
             : throw new InvalidQueryException(

@@ -12,8 +12,8 @@ public enum Comparison
 }
 
 /// <summary>
-/// A checked filter. As in SQL there are three answers: a comparison with a missing attribute is unknown (null), NOT of unknown is unknown, and only entries with
-/// the answer true are listed.
+/// A checked filter. As in SQL there are three answers: a comparison with a missing attribute is unknown (null), NOT of unknown is unknown, and only
+/// entries with the answer true are listed.
 /// </summary>
 public abstract record Condition
 {

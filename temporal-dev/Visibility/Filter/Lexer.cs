@@ -37,7 +37,8 @@ internal static class Lexer
             return new Token(first == '`' ? TokenKind.QuotedName : TokenKind.Text, Quoted(query, ref position), start + 1);
         }
 
-        if (char.IsAsciiDigit(first) || (first is '-' or '+' or '.' && start + 1 < query.Length && (char.IsAsciiDigit(query[start + 1]) || query[start + 1] == '.')))
+        var second = start + 1 < query.Length ? query[start + 1] : ' ';
+        if (char.IsAsciiDigit(first) || (first is '-' or '+' or '.' && (char.IsAsciiDigit(second) || second == '.')))
         {
             return Number(query, ref position);
         }
@@ -85,7 +86,8 @@ internal static class Lexer
 
         if (position < query.Length && IsNamePart(query[position]))
         {
-            throw new InvalidQueryException($"'{query[start..(position + 1)]}…' at column {start + 1} is neither a number nor a name; put times and texts in quotes");
+            throw new InvalidQueryException(
+                $"'{query[start..(position + 1)]}…' at column {start + 1} is neither a number nor a name; put times and texts in quotes");
         }
 
         return new Token(isDecimal ? TokenKind.Decimal : TokenKind.Integer, query[start..position], start + 1);

@@ -12,7 +12,8 @@ public sealed record ListPage<T>(IReadOnlyList<T> Entries, ByteString NextPageTo
     private const int MaxPageSize = 1000;
 
     /// <summary>
-    /// Selects the page after <paramref name="pageToken"/> in one pass, keeping no more than a page. <paramref name="text"/> is the query as the caller wrote it.
+    /// Selects the page after <paramref name="pageToken"/> in one pass, keeping no more than a page. <paramref name="text"/> is the query as the
+    /// caller wrote it.
     /// </summary>
     /// <exception cref="InvalidQueryException">The token belongs to another query.</exception>
     public static ListPage<T> Select(IEnumerable<T> entries, ListQuery query, string text, int pageSize, ByteString pageToken)

@@ -102,8 +102,8 @@ internal sealed class TestHost : IAsyncDisposable
 
     public Task<UnquiesceResult> UnquiesceAsync(GuestProcess guest, string token = "run") => UnquiesceAsync(guest.Server, guest.Address, token);
 
-    public Task<UnquiesceResult> UnquiesceAsync(ServerId server, string address, string token = "run") =>
-        new ActivityEnvironment().RunAsync(() => Worker.UnquiesceAsync(new(server, address, token)));
+    public Task<UnquiesceResult> UnquiesceAsync(ServerId server, string address, string token = "run", string? movedTo = null) =>
+        new ActivityEnvironment().RunAsync(() => Worker.UnquiesceAsync(new(server, address, token, movedTo)));
 
     public Task<GuestAnswer> ProbeAsync(GuestProcess guest) => new ActivityEnvironment().RunAsync(() => Worker.ProbeGuestAsync(new(guest.Server, guest.Address)));
 
