@@ -242,6 +242,8 @@ public class ScheduleClient
             var handle = await server.Client.CreateScheduleAsync("s", schedule);
             await SkipAsync(server, TimeSpan.FromDays(3));
 
+            // The third action is due when the skip ends, and is made right after.
+            await Sdk.Until.TrueAsync(async () => (await handle.DescribeAsync()).Info is { NumActions: 3, RunningActions.Count: 1 });
             var info = (await handle.DescribeAsync()).Info;
             Assert.Equal(3, info.NumActions);
             Assert.Single(info.RunningActions);
