@@ -9,6 +9,7 @@ internal sealed record BenchOptions
         Measures the embedded Temporal server: its own process, one worker process, one client process, all on this machine.
 
           --seconds N          length of each measurement (default 5)
+          --warm-up N          workflows that run before anything is measured, while .NET compiles what is hot (default 1500)
           --callers LIST       clients that start a workflow and wait for its result at the same time (default 1,16,64)
           --open-runs LIST     how many other runs are open meanwhile (default 10,10000)
           --store LIST         memory, durable or both (default memory,durable)
@@ -20,6 +21,9 @@ internal sealed record BenchOptions
 
     /// <summary>Length of each measurement.</summary>
     public TimeSpan Length { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Workflows that run before the first measurement.</summary>
+    public int WarmUp { get; init; } = 1500;
 
     public IReadOnlyList<int> Callers { get; init; } = [1, 16, 64];
 
@@ -40,6 +44,7 @@ internal sealed record BenchOptions
             options = args[i] switch
             {
                 "--seconds" => options with { Length = TimeSpan.FromSeconds(Numbers(args[i], value)[0]) },
+                "--warm-up" => options with { WarmUp = Numbers(args[i], value)[0] },
                 "--callers" => options with { Callers = Numbers(args[i], value) },
                 "--open-runs" => options with { OpenRuns = Numbers(args[i], value) },
                 "--store" => options with { Stores = StoreNames(value) },

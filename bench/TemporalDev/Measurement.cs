@@ -10,6 +10,9 @@ namespace SnapshotFlow.Bench.TemporalDev;
 /// <param name="WorkerTime">Processor time of the worker per workflow.</param>
 internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan Percentile99, TimeSpan ServerTime, TimeSpan WorkerTime)
 {
+    public static Task WarmUpAsync(ITemporalClient client, int workflows) => AtOnceAsync(
+        32, workflows, () => client.ExecuteWorkflowAsync((FanOut f) => f.RunAsync(1), new WorkflowOptions($"warm-up-{Guid.NewGuid():N}", WorkerRole.Queue)));
+
     /// <summary>A number of callers, each of which starts a workflow, waits for its result and begins again.</summary>
     public static async Task<Measurement> TakeAsync(ITemporalClient client, ServerUnderTest server, int callers, int activities, TimeSpan length)
     {
@@ -36,18 +39,22 @@ internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan P
     }
 
     /// <summary>Starts runs that stay open, and waits until each has its timer.</summary>
-    public static async Task OpenAsync(ITemporalClient client, int count)
+    public static Task OpenAsync(ITemporalClient client, int count) => AtOnceAsync(64, count, async () =>
     {
-        const int atOnce = 64;
+        var handle = await client.StartWorkflowAsync((Parked p) => p.RunAsync(), new WorkflowOptions($"parked-{Guid.NewGuid():N}", WorkerRole.Queue));
+
+        // Answered by the worker, and only after the task that starts the timer.
+        await handle.QueryAsync(p => p.IsParked());
+    });
+
+    private static Task AtOnceAsync(int callers, int count, Func<Task> once)
+    {
         var next = 0;
-        await Task.WhenAll(Enumerable.Range(0, Math.Min(atOnce, count)).Select(async _ =>
+        return Task.WhenAll(Enumerable.Range(0, callers).Select(async _ =>
         {
             while (Interlocked.Increment(ref next) <= count)
             {
-                var handle = await client.StartWorkflowAsync((Parked p) => p.RunAsync(), new WorkflowOptions($"parked-{Guid.NewGuid():N}", WorkerRole.Queue));
-
-                // Answered by the worker, and only after the task that starts the timer.
-                await handle.QueryAsync(p => p.IsParked());
+                await once();
             }
         }));
     }

@@ -60,7 +60,7 @@ async Task MeasureAsync(string store, string? database)
     report.Fact(store, "memory after the start", $"{server.ServerMemory:0} MiB");
     await server.StartWorkerAsync();
     var client = await TemporalClient.ConnectAsync(new TemporalClientConnectOptions(server.Address));
-    await Measurement.TakeAsync(client, server, callers: 8, activities: 1, TimeSpan.FromSeconds(2));
+    await Measurement.WarmUpAsync(client, options.WarmUp);
     var open = 0;
     foreach (var runs in options.OpenRuns)
     {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using SnapshotFlow.TemporalDev.Matching;
 using SnapshotFlow.TemporalDev.Store;
 using SnapshotFlow.TemporalDev.Time;
@@ -143,17 +144,19 @@ internal sealed partial class EngineHost : IAsyncDisposable
             known = chain.LastCommit;
         }
 
+        if (run is { IsLoaded: true })
+        {
+            // Whatever the caller does with it waits for what is on its way to the store; there is no need to wait twice.
+            return run;
+        }
+
+        await known;
         if (run is null)
         {
             throw Fault.WorkflowNotFound(workflowId);
         }
 
-        await known;
-        if (!run.IsLoaded)
-        {
-            await LoadAsync(run);
-        }
-
+        await LoadAsync(run);
         return run;
     }
 
@@ -169,18 +172,28 @@ internal sealed partial class EngineHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Reads state of a run under its lock, and answers once that state is durable.</summary>
+    /// <summary>Reads state of a run under its lock, and answers (or throws) once that state is durable.</summary>
     public async Task<T> ReadAsync<T>(Run run, Func<T> read)
     {
-        T result;
+        T result = default!;
+        ExceptionDispatchInfo? error = null;
         Task known;
         lock (run.Chain.Gate)
         {
-            result = read();
+            try
+            {
+                result = read();
+            }
+            catch (Exception e)
+            {
+                error = ExceptionDispatchInfo.Capture(e);
+            }
+
             known = run.Chain.LastCommit;
         }
 
         await known;
+        error?.Throw();
         return result;
     }
 

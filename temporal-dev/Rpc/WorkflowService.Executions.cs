@@ -99,9 +99,10 @@ internal sealed partial class WorkflowService
         }
 
         var run = await engine.FindAsync(request.Namespace, request.Execution);
-        if (Rejects(request.QueryRejectCondition, run.Status))
+        var status = await engine.ReadAsync(run, () => run.Status);
+        if (Rejects(request.QueryRejectCondition, status))
         {
-            return new QueryWorkflowResponse { QueryRejected = new Temporalio.Api.Query.V1.QueryRejected { Status = run.Status } };
+            return new QueryWorkflowResponse { QueryRejected = new Temporalio.Api.Query.V1.QueryRejected { Status = status } };
         }
 
         var query = await engine.TransitAsync(run.Chain, work => run.Ask(work, request.Query));

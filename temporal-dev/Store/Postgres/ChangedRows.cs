@@ -9,7 +9,10 @@ namespace SnapshotFlow.TemporalDev.Store.Postgres;
 /// </summary>
 internal sealed class ChangedRows
 {
-    private const string NextBatch = "update server set last_batch = $1 where last_batch = $2";
+    private const string NextBatch = """
+        with counted as (update server set last_batch = $1 where last_batch = $2 returning last_batch)
+        select expect(count(*), 1, 'another server has written to the data: batch ' || $2 || ' is not the last one any more') from counted
+        """;
 
     private const string ClearCurrent = """
         update runs set is_current = false from unnest($1, $2, $3) c (namespace, workflow_id, run_id)
@@ -25,10 +28,13 @@ internal sealed class ChangedRows
 
     /// <summary>Adds nothing that does not follow the run's last event.</summary>
     private const string AppendHistory = """
-        insert into history (run_id, first_event_id, last_event_id, events)
-        select * from unnest($1, $2, $3, $4) c (run_id, first_event_id, last_event_id, events)
-        where c.first_event_id = 1 + coalesce(
-            (select h.last_event_id from history h where h.run_id = c.run_id order by h.first_event_id desc limit 1), 0)
+        with added as (
+            insert into history (run_id, first_event_id, last_event_id, events)
+            select * from unnest($1, $2, $3, $4) c (run_id, first_event_id, last_event_id, events)
+            where c.first_event_id = 1 + coalesce(
+                (select h.last_event_id from history h where h.run_id = c.run_id order by h.first_event_id desc limit 1), 0)
+            returning run_id)
+        select expect(count(*), $5, 'a history does not end where its next events begin') from added
         """;
 
     private const string DeleteHistory = "delete from history where run_id = any ($1)";
@@ -65,14 +71,16 @@ internal sealed class ChangedRows
         }
     }
 
-    /// <summary>Writes all rows in one transaction, if <paramref name="lastBatch"/> is still the last one that was written.</summary>
+    /// <summary>Writes all rows, if <paramref name="lastBatch"/> is still the last one that was written.</summary>
+    /// <remarks>
+    /// A batch without an explicit transaction is one transaction, and one round trip: it ends where the batch ends. So what must hold is
+    /// checked by the database itself, which fails the whole batch.
+    /// </remarks>
     /// <exception cref="StoreException">The data is not what this server wrote last.</exception>
     public async Task CommitAsync(NpgsqlConnection connection, long lastBatch, CancellationToken cancellationToken)
     {
-        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await using var batch = new NpgsqlBatch(connection);
-        var fence = Command(batch, NextBatch, lastBatch + 1, lastBatch);
-        NpgsqlBatchCommand? append = null;
+        Command(batch, NextBatch, lastBatch + 1, lastBatch);
         if (deleted.Count > 0)
         {
             var ids = deleted.ToArray();
@@ -87,22 +95,18 @@ internal sealed class ChangedRows
 
         if (appended.Count > 0)
         {
-            append = AddHistory(batch);
+            AddHistory(batch);
         }
 
         AddBlobs(batch);
-        await batch.ExecuteNonQueryAsync(cancellationToken);
-        if (fence.RecordsAffected != 1)
+        try
         {
-            throw new StoreException($"another server has written to the data: batch {lastBatch} is not the last one any more");
+            await batch.ExecuteNonQueryAsync(cancellationToken);
         }
-
-        if (append is not null && append.RecordsAffected != appended.Count)
+        catch (PostgresException e) when (e.SqlState == PostgresSchema.Unexpected)
         {
-            throw new StoreException($"{appended.Count - append.RecordsAffected} of {appended.Count} histories in the data do not end where their next events begin");
+            throw new StoreException(e.MessageText, e);
         }
-
-        await transaction.CommitAsync(cancellationToken);
     }
 
     private void Add(Guid id, RunChange change)
@@ -138,7 +142,8 @@ internal sealed class ChangedRows
 
     private void AddRuns(NpgsqlBatch batch)
     {
-        var current = runs.Where(r => r.Value.Header.IsCurrent).ToArray();
+        // A run becomes the current one when it begins.
+        var current = runs.Where(r => r.Value.Header.IsCurrent && appended.TryGetValue(r.Key, out var events) && events[0].EventId == 1).ToArray();
         if (current.Length > 0)
         {
             Command(batch, ClearCurrent, Column(current, r => r.Value.Key.Namespace), Column(current, r => r.Value.Key.WorkflowId), Column(current, r => r.Key));
@@ -158,16 +163,17 @@ internal sealed class ChangedRows
             Column(all, r => r.Value.Side));
     }
 
-    private NpgsqlBatchCommand AddHistory(NpgsqlBatch batch)
+    private void AddHistory(NpgsqlBatch batch)
     {
         var all = appended.ToArray();
-        return Command(
+        Command(
             batch,
             AppendHistory,
             Column(all, r => r.Key),
             Column(all, r => r.Value[0].EventId),
             Column(all, r => r.Value[^1].EventId),
-            Column(all, r => new History { Events = { r.Value } }.ToByteArray()));
+            Column(all, r => new History { Events = { r.Value } }.ToByteArray()),
+            (long)all.Length);
     }
 
     private void AddBlobs(NpgsqlBatch batch)
@@ -187,7 +193,7 @@ internal sealed class ChangedRows
 
     private static TValue[] Column<TRow, TValue>(TRow[] rows, Func<TRow, TValue> value) => Array.ConvertAll(rows, r => value(r));
 
-    private static NpgsqlBatchCommand Command(NpgsqlBatch batch, string sql, params ReadOnlySpan<object> values)
+    private static void Command(NpgsqlBatch batch, string sql, params ReadOnlySpan<object> values)
     {
         var command = new NpgsqlBatchCommand(sql);
         foreach (var value in values)
@@ -196,7 +202,6 @@ internal sealed class ChangedRows
         }
 
         batch.BatchCommands.Add(command);
-        return command;
     }
 
     // Said here, because the server cannot see from unnest alone what its arrays hold.

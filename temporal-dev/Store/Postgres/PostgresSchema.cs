@@ -13,6 +13,9 @@ internal static class PostgresSchema
     /// <summary>Format of the data. A server reads its own format and nothing newer.</summary>
     private const int Version = 1;
 
+    /// <summary>SQLSTATE of a batch that finds the data other than expected. Classes from I on are free for applications.</summary>
+    public const string Unexpected = "TD001";
+
     private const string Tables = """
         create table server (
             only_row   boolean primary key default true check (only_row),
@@ -47,6 +50,13 @@ internal static class PostgresSchema
             key   text not null,
             value bytea not null,
             primary key (kind, key));
+
+        create function expect(actual bigint, expected bigint, otherwise text) returns void language plpgsql as $$
+        begin
+            if actual is distinct from expected then
+                raise exception '%', otherwise using errcode = 'TD001';
+            end if;
+        end $$;
         """;
 
     /// <summary>Makes the tables if there are none, and checks that the data is of this format.</summary>

@@ -74,16 +74,16 @@ public sealed class OwningTheData(SharedPostgres postgres) : IAsyncLifetime
         {
             await store.LoadAsync(Token);
             using var written = new SemaphoreSlim(0);
-            var breaking = BreakAfterWritesAsync(written, times: 30);
+            var breaking = BreakAfterWritesAsync(written, times: 20);
             var last = 0;
-            while (!breaking.IsCompleted || last < 100)
+            while (!breaking.IsCompleted)
             {
                 last++;
                 await store.WriteAsync([Of(Change(run, last, last))], Token);
                 written.Release();
             }
 
-            Assert.True(await breaking >= 5, "hardly any connection was broken");
+            await breaking;
             expected = last;
         }
 
@@ -191,16 +191,13 @@ public sealed class OwningTheData(SharedPostgres postgres) : IAsyncLifetime
         }
     }
 
-    /// <summary>Breaks the connection while the writer is already busy with the next commits. Answers how often it met one.</summary>
-    private async Task<long> BreakAfterWritesAsync(SemaphoreSlim written, int times)
+    /// <summary>Breaks the connection while the writer is already busy with the next commits.</summary>
+    private async Task BreakAfterWritesAsync(SemaphoreSlim written, int times)
     {
-        var broken = 0L;
-        for (var i = 0; i < times; i++)
+        for (var broken = 0L; broken < times;)
         {
             await written.WaitAsync(Token);
             broken += await PrivatePostgres.ScalarAsync<long>(connectionString, TerminateOwner);
         }
-
-        return broken;
     }
 }
