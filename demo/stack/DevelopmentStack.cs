@@ -36,7 +36,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
 
     private const string DatabaseName = "snapshotflow";
     private const string TemporalDatabaseName = "temporal";
-    private static readonly TimeSpan ReadyDeadline = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan ReadyDeadline = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
 
     private readonly StackOptions options;

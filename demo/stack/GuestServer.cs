@@ -33,7 +33,7 @@ public sealed record GuestServerOptions
 public sealed class GuestServer : IAsyncDisposable
 {
     private const int VolumeGib = 1;
-    private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan StartDeadline = TimeSpan.FromMinutes(1);
 
     private readonly DevelopmentStack stack;
     private readonly string agentSocket;

@@ -1,20 +1,21 @@
-using System.Diagnostics;
 using SnapshotFlow.Stack;
 using SnapshotFlow.Stack.Processes;
 
 namespace SnapshotFlow.Tests.Integration;
 
 /// <summary>Whatever ends <c>up</c> or <c>demo</c>, none of the processes that it started is left.</summary>
-public sealed class EndingTheStack : IDisposable
+public sealed class EndingTheStack : IAsyncLifetime
 {
-    private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(90);
-    private static readonly TimeSpan EndDeadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan StartDeadline = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan EndDeadline = TimeSpan.FromMinutes(1);
 
-    private readonly DirectoryInfo state = Directory.CreateTempSubdirectory("snapshotflow-test-");
+    private readonly StackProgram program = new();
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    public void Dispose() => state.Delete(recursive: true);
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public ValueTask DisposeAsync() => program.DisposeAsync();
 
     [Theory]
     [InlineData("up", "INT")]
@@ -23,41 +24,52 @@ public sealed class EndingTheStack : IDisposable
     [InlineData("demo", "INT")]
     public async Task Nothing_is_left_after_a_signal(string command, string signal)
     {
-        using var stack = Start(command);
+        var stack = await program.StartAsync(command);
         var children = await WaitForChildrenAsync(stack);
 
-        await StackProgram.SignalAsync(stack, signal, Ct);
+        await StackProgram.SignalAsync(stack, signal);
 
-        await EndsAsync(stack);
+        await StackProgram.WaitForEndAsync(stack);
         await Wait.UntilAsync($"{string.Join(", ", children)} to be gone", EndDeadline, _ => Task.FromResult(!children.Any(c => c.IsAlive())), Ct);
     }
 
     [Fact]
     public async Task Down_ends_what_up_started_and_a_second_up_says_where_the_first_one_is()
     {
-        using var first = Start("up");
+        var first = await program.StartAsync("up");
         var children = await WaitForChildrenAsync(first);
-        await Wait.ForAsync("up to be ready", StartDeadline, _ => Task.FromResult(StackState.FindRunning(state.FullName)), Ct);
+        await program.WaitUntilUpAsync(first);
 
-        using var second = Start("up");
-        var said = await second.StandardError.ReadToEndAsync(Ct);
-        await EndsAsync(second);
-        using var down = Start("down");
-        await EndsAsync(down);
+        var second = await program.StartAsync("up");
+        var said = await StackProgram.WaitForEndAsync(second);
+        var down = await program.StartAsync("down");
+        await StackProgram.WaitForEndAsync(down);
 
         Assert.Equal(1, second.ExitCode);
         Assert.Contains($"process {first.Id}", said, StringComparison.Ordinal);
         Assert.Equal(0, down.ExitCode);
-        await EndsAsync(first);
+        await StackProgram.WaitForEndAsync(first);
         Assert.DoesNotContain(children, c => c.IsAlive());
     }
 
-    private Process Start(string command) => StackProgram.Start([command, "--state", state.FullName]);
+    [Fact]
+    public async Task A_directory_with_foreign_files_is_refused_and_left_alone()
+    {
+        var letter = Path.Combine(program.State, "letter.txt");
+        await File.WriteAllTextAsync(letter, "dear", Ct);
+
+        var demo = await program.StartAsync("demo");
+        var said = await StackProgram.WaitForEndAsync(demo);
+
+        Assert.Equal(1, demo.ExitCode);
+        Assert.Contains("--state", said, StringComparison.Ordinal);
+        Assert.Equal("dear", await File.ReadAllTextAsync(letter, Ct));
+    }
 
     /// <summary>Waits until Temporal, API, workers and PostgreSQL are there, and returns everything below the process.</summary>
-    private static Task<List<ProcessIdentity>> WaitForChildrenAsync(Process stack) => Wait.ForAsync($"the processes of {stack.Id}", StartDeadline, _ =>
+    private static Task<List<ProcessIdentity>> WaitForChildrenAsync(ChildProcess stack) => Wait.ForAsync($"the processes of {stack.Id}", StartDeadline, _ =>
     {
-        Assert.False(stack.HasExited, "the stack ended before it was up");
+        stack.ThrowIfExited();
         var all = Below(stack.Id);
         string[] programs = [.. all.Select(c => Name(c.Id))];
         return Task.FromResult(new[] { "postgres", "temporal-dev", "snapshotflow-ap", "snapshotflow-wo" }.All(programs.Contains) ? all : null);
@@ -93,27 +105,5 @@ public sealed class EndingTheStack : IDisposable
             // It ended while we looked.
             return "";
         }
-    }
-
-    [Fact]
-    public async Task A_directory_with_foreign_files_is_refused_and_left_alone()
-    {
-        var letter = Path.Combine(state.FullName, "letter.txt");
-        await File.WriteAllTextAsync(letter, "dear", Ct);
-
-        using var demo = Start("demo");
-        var said = await demo.StandardError.ReadToEndAsync(Ct);
-        await EndsAsync(demo);
-
-        Assert.Equal(1, demo.ExitCode);
-        Assert.Contains("--state", said, StringComparison.Ordinal);
-        Assert.Equal("dear", await File.ReadAllTextAsync(letter, Ct));
-    }
-
-    private static async Task EndsAsync(Process process)
-    {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-        patience.CancelAfter(EndDeadline);
-        await process.WaitForExitAsync(patience.Token);
     }
 }

@@ -9,7 +9,7 @@ namespace SnapshotFlow.Tests.Integration;
 /// <summary>From the request to the active image, through every process.</summary>
 public sealed class MakingAnImage(RunningStack running)
 {
-    private static readonly TimeSpan RunDeadline = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan RunDeadline = TimeSpan.FromMinutes(2);
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 

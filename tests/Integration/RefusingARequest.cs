@@ -121,7 +121,7 @@ public sealed class RefusingARequest(RunningStack running)
 
         await running.NoFaultsAsync();
         Assert.Equal(HttpStatusCode.Conflict, second.Status);
-        Assert.Equal("completed", (await running.Tenant.WaitForEndAsync(first, TimeSpan.FromSeconds(40), Ct)).Status);
+        Assert.Equal("completed", (await running.Tenant.WaitForEndAsync(first, TimeSpan.FromMinutes(2), Ct)).Status);
         Assert.Equal(["frozen", "thawed"], await server.ReadJournalAsync(Ct));
     }
 
@@ -166,7 +166,7 @@ public sealed class RefusingARequest(RunningStack running)
     {
         await using var server = await running.ServerAsync();
         var image = await running.Tenant.CreateImageAsync(server.Id, "private", Ct);
-        var run = await running.Tenant.WaitForEndAsync(image, TimeSpan.FromSeconds(40), Ct);
+        var run = await running.Tenant.WaitForEndAsync(image, TimeSpan.FromMinutes(2), Ct);
         var snapshot = run.Evidence!.Cuts[0].SnapshotId;
 
         Assert.Equal(HttpStatusCode.NotFound, (await CreateImageAsync(running.Other, server.Id.ToString(), "stolen")).Status);

@@ -6,7 +6,7 @@ namespace SnapshotFlow.Tests.Integration;
 /// <summary>A process that is configured wrongly stops at its start, and says which key to correct.</summary>
 public sealed class StartingWithWrongConfiguration(RunningStack running)
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(2);
 
     [Theory]
     [InlineData("Store__ConnectionString", null, "Store:ConnectionString")]

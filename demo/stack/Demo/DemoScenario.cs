@@ -11,7 +11,8 @@ namespace SnapshotFlow.Stack.Demo;
 /// </summary>
 internal sealed class DemoScenario(DevelopmentStack stack, GuestServer server, TenantClient tenant, DemoConsole console)
 {
-    private static readonly TimeSpan RunDeadline = TimeSpan.FromSeconds(40);
+    /// <summary>Far longer than any run takes: passing it means that the run hangs, not that the machine is busy.</summary>
+    private static readonly TimeSpan RunDeadline = TimeSpan.FromMinutes(2);
 
     /// <summary>How long each cut is held back while the worker is killed: longer than the kill takes, shorter than the freeze may last.</summary>
     private static readonly TimeSpan CutDelay = TimeSpan.FromSeconds(1.5);

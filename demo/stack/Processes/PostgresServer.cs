@@ -13,7 +13,7 @@ public sealed class PostgresServer : IAsyncDisposable
 {
     private const string User = "snapshotflow";
     private const string ServiceUser = "postgres";
-    private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan StartDeadline = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(10);
 
     private readonly ChildProcess process;

@@ -11,7 +11,7 @@ namespace SnapshotFlow.Stack.Processes;
 /// <summary>The Temporal that the stack works with: one that it started, or one that was there.</summary>
 public sealed class TemporalServer : IAsyncDisposable
 {
-    private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan StartDeadline = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
 
     private TemporalServer(string description, string address, string ns, ChildProcess? process, ITemporalClient client)
