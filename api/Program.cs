@@ -3,6 +3,7 @@ using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Images;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Servers;
@@ -48,6 +49,7 @@ public static class Program
             .AddStore(builder.Configuration)
             .AddTemporalConnection(builder.Configuration)
             .AddIdentity()
+            .AddPolicy()
             .AddPublicUrl()
             .AddJson()
             .AddHealth();
@@ -64,6 +66,7 @@ public static class Program
         app.UseAuthorization();
         app.UseMicroversions();
         app.MapVersions();
+        app.MapIdentity();
         app.MapHealth();
         app.MapServers();
         app.MapImages();

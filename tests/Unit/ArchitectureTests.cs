@@ -30,7 +30,7 @@ public sealed class ArchitectureTests
         { Store, [Model], ["Npgsql", "Dapper", "dbup-"] },
         { Activities, [Model, Workflows, Drivers, Store], ["Temporalio"] },
         { Workers, [Model, Workflows, Drivers, Store, Activities], ["Temporalio", "Npgsql"] },
-        { Api, [Model, Workflows, Store], ["Temporalio", "Npgsql"] },
+        { Api, [Model, Workflows, Store], ["Temporalio", "Npgsql", "YamlDotNet"] },
         { TemporalDev, [], ["Temporalio", "Google.Protobuf", "NexusRpc", "Grpc.", "Npgsql", "YamlDotNet"] },
     };
 
