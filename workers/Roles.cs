@@ -8,6 +8,7 @@ using SnapshotFlow.Drivers.Leases;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
 using SnapshotFlow.Workers.Failpoints;
+using SnapshotFlow.Telemetry;
 using SnapshotFlow.Workflows;
 using Temporalio.Client;
 using Temporalio.Extensions.Hosting;
@@ -19,13 +20,14 @@ internal static class Roles
 {
     /// <summary>One connection to Temporal for all roles, made when the first worker starts.</summary>
     public static void AddTemporal(this IServiceCollection services, TemporalClientConnectOptions temporal) =>
-        services.AddTemporalClient(options =>
+        services.AddTemporalClient().Configure<IServiceProvider>((options, provider) =>
         {
             options.TargetHost = temporal.TargetHost;
             options.Namespace = temporal.Namespace;
             options.Tls = temporal.Tls;
             options.ApiKey = temporal.ApiKey;
             options.RpcMetadata = temporal.RpcMetadata;
+            options.AddTelemetry(provider);
         });
 
     /// <summary>Adds the workers of every configured role.</summary>
