@@ -10,6 +10,7 @@ using SnapshotFlow.Api.Servers;
 using SnapshotFlow.Api.Snapshots;
 using SnapshotFlow.Api.Versions;
 using SnapshotFlow.Store;
+using SnapshotFlow.Telemetry;
 
 namespace SnapshotFlow.Api;
 
@@ -44,6 +45,7 @@ public static class Program
     public static WebApplication Build(string[] args)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        builder.AddTelemetry("snapshotflow-api");
         builder.AddLimits();
         builder.Services
             .AddStore(builder.Configuration)
@@ -63,6 +65,7 @@ public static class Program
         app.UseMiddleware<FaultMiddleware>();
         app.UseRouting();
         app.UseAuthentication();
+        app.UseRequestProject();
         app.UseAuthorization();
         app.UseMicroversions();
         app.MapVersions();
