@@ -40,8 +40,8 @@ public sealed record Transition(IReadOnlyList<RunChange> Runs, IReadOnlyList<Run
 /// <param name="FirstEventId">Id of the first of <paramref name="Events"/>; meaningless when there are none.</param>
 /// <param name="Events">The appended events.</param>
 /// <param name="Side">The run's whole side record; replaces the former one.</param>
-/// <param name="Header">What lists and starts need to know of the run without its history; replaces the former one.</param>
-public sealed record RunChange(RunKey Key, long FirstEventId, IReadOnlyList<HistoryEvent> Events, byte[] Side, RunHeader Header);
+/// <param name="Header">What lists and starts need to know of the run without its history; replaces the former one. Null when it has not changed.</param>
+public sealed record RunChange(RunKey Key, long FirstEventId, IReadOnlyList<HistoryEvent> Events, byte[] Side, RunHeader? Header);
 
 /// <param name="Info">The visibility record.</param>
 /// <param name="StartRequestId">Request id of the start, so that a repeated start finds its run.</param>

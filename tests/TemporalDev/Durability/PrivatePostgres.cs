@@ -21,6 +21,9 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         ? "PostgreSQL's server programs are in neither /usr/lib/postgresql/*/bin nor PATH: install the package postgresql"
         : null;
 
+    /// <summary>The process that starts all others.</summary>
+    public int ProcessId => server!.Id;
+
     public static async Task<PrivatePostgres> StartAsync()
     {
         var cluster = new PrivatePostgres(FindBinaries() ?? throw new InvalidOperationException(Missing));
