@@ -67,7 +67,7 @@ async Task MeasureAsync(string store, string? database)
         await Measurement.OpenAsync(client, runs - open);
         open = runs;
         report.Fact(store, $"memory with {runs} open runs", $"{server.ServerMemory:0} MiB");
-        foreach (var activities in (int[])[1, 8])
+        foreach (var activities in options.Activities)
         {
             foreach (var callers in options.Callers)
             {

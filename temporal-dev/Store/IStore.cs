@@ -20,7 +20,8 @@ public interface IStore : IAsyncDisposable
 
     /// <summary>
     /// Makes the transitions durable, all or none, in the given order. Retries what is worth retrying; an exception means that it
-    /// failed for good, and the server ends itself because its memory is ahead of the data.
+    /// failed for good, and the server ends itself because its memory is ahead of the data. May block its caller meanwhile, so the caller
+    /// is a thread that does nothing else.
     /// </summary>
     Task WriteAsync(IReadOnlyList<Transition> batch, CancellationToken cancellationToken);
 

@@ -68,14 +68,16 @@ internal sealed class OwnerSession : IAsyncDisposable
         return (rows.GetInt64(0), rows.GetInt64(1));
     }
 
-    /// <summary>Makes a batch durable: one prepared statement, which is a transaction and a round trip of its own.</summary>
+    /// <summary>
+    /// Makes a batch durable: one prepared statement, which is a transaction and a round trip of its own. Blocks until the answer is here.
+    /// </summary>
     /// <exception cref="StoreException">There is such a batch already, which only another server can have written.</exception>
-    public async Task AppendAsync(long batch, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    public void Append(long batch, ReadOnlyMemory<byte> bytes)
     {
         if (append is null)
         {
             var prepared = new NpgsqlCommand("insert into journal (batch, changes) values ($1, $2)", Connection) { Parameters = { number, changes } };
-            await prepared.PrepareAsync(cancellationToken);
+            prepared.Prepare();
             append = prepared;
         }
 
@@ -83,7 +85,7 @@ internal sealed class OwnerSession : IAsyncDisposable
         changes.TypedValue = bytes;
         try
         {
-            await append.ExecuteNonQueryAsync(cancellationToken);
+            append.ExecuteNonQuery();
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)
         {

@@ -58,7 +58,14 @@ public sealed partial class PostgresStore : IStore
             bytes.SetLength(0);
             JournalFormat.Write(bytes, batch);
             var row = bytes.GetBuffer().AsMemory(0, (int)bytes.Length);
-            await OwnAsync(owner => owner.AppendAsync(lastBatch + 1, row, cancellationToken), lastBatch + 1, cancellationToken);
+            await OwnAsync(
+                owner =>
+                {
+                    owner.Append(lastBatch + 1, row);
+                    return Task.CompletedTask;
+                },
+                lastBatch + 1,
+                cancellationToken);
             lastBatch++;
             foreach (var (run, end) in ends)
             {
