@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Model;
+using SnapshotFlow.Telemetry;
 using SnapshotFlow.Workers;
 
 try
@@ -13,9 +14,10 @@ try
         return Migrations.Apply(builder.Configuration);
     }
 
-    var configuration = WorkersConfiguration.Read(builder.Configuration);
+    var configuration = WorkersConfiguration.Read(builder.Configuration, builder.Environment.IsDevelopment());
     builder.Services.AddSystemd();
     builder.Services.AddSingleton(TimeProvider.System);
+    builder.AddTelemetry("snapshotflow-workers");
     if (configuration.Temporal is { } temporal)
     {
         builder.Services.AddTemporal(temporal);
