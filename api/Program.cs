@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using SnapshotFlow.Api.Admin;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
@@ -75,6 +76,7 @@ public static class Program
         app.MapImages();
         app.MapSnapshots();
         app.MapRuns();
+        app.MapAdmin();
         return app;
     }
 

@@ -132,6 +132,12 @@ public sealed class ServerStore(Database database)
             cancellationToken);
     }
 
+    internal static async Task UpsertAsync(Session session, Server server, IReadOnlyList<BlockDevice> devices, DateTimeOffset now)
+    {
+        await UpsertServerAsync(session, server, now);
+        await ReplaceBlockDevicesAsync(session, server.Id, devices);
+    }
+
     private static async Task<Server?> FindAsync(Session session, ServerId id)
     {
         const string Sql = $"""

@@ -27,6 +27,7 @@ public static class StoreRegistration
             .AddSingleton<NotificationStore>()
             .AddSingleton<FindingStore>()
             .AddSingleton<DevelopmentTokenStore>()
+            .AddSingleton<InventoryStore>()
             .AddSingleton<ReconciliationStore>();
     }
 

@@ -35,7 +35,24 @@ down.SetAction((line, _) => Commands.RunAsync(ct => DownCommand.RunAsync(StateDi
 Command hash = new("hash-password", "Read a password from standard input and print it as users files hold it.");
 hash.SetAction((_, _) => Commands.RunAsync(HashPasswordCommand.RunAsync));
 
-RootCommand root = new("SnapshotFlow on this machine: PostgreSQL, Temporal, API, workers and a guest, all on loopback.") { demo, up, down, hash };
+Argument<string> inventory = new("file") { Description = "YAML file of servers, volumes, volume types and quotas; see docs/inventory.md" };
+Option<Uri?> api = new("--api") { Description = "The API. Default: where the catalog of the identity service says that the Compute service is", HelpName = "URL", CustomParser = Url };
+Command import = new("import", "Register the servers, volumes, volume types and quotas of a file.") { inventory, api };
+import.SetAction((line, _) => Commands.RunAsync(ct => ImportCommand.RunAsync(
+    line.GetValue(inventory)!, line.GetValue(api), Path.Combine(Path.GetDirectoryName(TemporalDevSettings.Load().Path)!, ".snapshotflow", "openrc-admin"), ct)));
+
+static Uri? Url(System.CommandLine.Parsing.ArgumentResult result)
+{
+    if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out var url) && url.Scheme is "http" or "https")
+    {
+        return url;
+    }
+
+    result.AddError("--api must be an http or https URL");
+    return null;
+}
+
+RootCommand root = new("SnapshotFlow on this machine: PostgreSQL, Temporal, API, workers and a guest, all on loopback.") { demo, up, down, import, hash };
 
 // Signals are ours (StopSignals): the library's default would end the process two seconds after Ctrl-C, before PostgreSQL has stopped.
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
