@@ -9,16 +9,20 @@ using Temporalio.Worker;
 namespace SnapshotFlow.Tests.Workflow;
 
 /// <summary>A server, and the workers of a small site with two hypervisors over a <see cref="FakeCloud"/>; shared by the tests of one class, which run one after another.</summary>
-public sealed class CreateImageFixture : IAsyncLifetime
+public class CreateImageFixture : IAsyncLifetime
 {
     private readonly FakeActivities activities = new();
     private readonly CancellationTokenSource stop = new();
     private readonly List<Task> workers = [];
     private WorkflowEnvironment environment = null!;
+    private ITemporalClient ofWorkers = null!;
 
     public ITemporalClient Client => environment.Client;
 
     public WorkflowEnvironment Environment => environment;
+
+    /// <summary>What the workers' calls pass through.</summary>
+    public Turnstile Turnstile { get; private set; } = null!;
 
     /// <summary>What <see cref="ReconcileWorkflow"/> sees, and when.</summary>
     public FakeReconcileActivities Looks { get; private set; } = null!;
@@ -26,6 +30,9 @@ public sealed class CreateImageFixture : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         environment = await TemporalEnvironment.StartAsync();
+        Turnstile = await Turnstile.StartAsync(Client.Connection.Options.TargetHost!);
+        Prepare(Turnstile);
+        ofWorkers = await TemporalClient.ConnectAsync(new(Turnstile.Address) { Namespace = Client.Options.Namespace });
         Looks = new(activities, Client);
         Work(new TemporalWorkerOptions(Names.ControlQueue)
             .AddAllActivities<IRecordActivities>(activities).AddAllActivities<IReconcileActivities>(Looks)
@@ -39,8 +46,15 @@ public sealed class CreateImageFixture : IAsyncLifetime
     {
         await stop.CancelAsync();
         await Task.WhenAll(workers.Select(w => w.ContinueWith(_ => { }, TaskScheduler.Default)));
+        await Turnstile.DisposeAsync();
         await environment.ShutdownAsync();
         stop.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Called before the first worker starts.</summary>
+    protected virtual void Prepare(Turnstile turnstile)
+    {
     }
 
     /// <summary>Sets up the cloud that the next runs see.</summary>
@@ -75,7 +89,7 @@ public sealed class CreateImageFixture : IAsyncLifetime
 
     private void Work(TemporalWorkerOptions options)
     {
-        var worker = new TemporalWorker(Client, options);
+        var worker = new TemporalWorker(ofWorkers, options);
         workers.Add(worker.ExecuteAsync(stop.Token).ContinueWith(_ => worker.Dispose(), TaskScheduler.Default));
     }
 }

@@ -25,20 +25,19 @@ public sealed class ReplayingRecordedRuns
     [Theory]
     [MemberData(nameof(Histories))]
     public async Task A_recorded_run_replays_with_the_code_of_today(string history) =>
-        await new WorkflowReplayer(new WorkflowReplayerOptions().AddWorkflow<CreateImageWorkflow>()).ReplayWorkflowAsync(await LoadAsync(history), true, TestContext.Current.CancellationToken);
+        await new WorkflowReplayer(new WorkflowReplayerOptions().AddWorkflow<CreateImageWorkflow>()).ReplayWorkflowAsync(Load(history), true, TestContext.Current.CancellationToken);
 
     [Fact]
     public async Task A_breaking_change_of_the_process_is_caught()
     {
         var replayer = new WorkflowReplayer(new WorkflowReplayerOptions().AddWorkflow<ReservesRecordsBeforeQuota>());
 
-        var history = await LoadAsync("completed");
+        var history = Load("completed");
 
         await Assert.ThrowsAsync<WorkflowNondeterminismException>(() => replayer.ReplayWorkflowAsync(history, true, TestContext.Current.CancellationToken));
     }
 
-    private static async Task<WorkflowHistory> LoadAsync(string name) =>
-        WorkflowHistory.FromJson($"create-image/{name}", await File.ReadAllTextAsync(Path.Combine(Folder, $"{name}.json"), TestContext.Current.CancellationToken));
+    internal static WorkflowHistory Load(string name) => WorkflowHistory.FromJson(name, File.ReadAllText(Path.Combine(Folder, $"{name}.json")));
 
     /// <summary>The process as somebody might rearrange it without thinking of runs under way.</summary>
     [Workflow("CreateImage")]
