@@ -24,6 +24,7 @@ internal static class Roles
             options.Tls = temporal.Tls;
             options.ApiKey = temporal.ApiKey;
             options.RpcMetadata = temporal.RpcMetadata;
+            options.Runtime = Telemetry.CreateRuntime(new(Telemetry.MeterName));
         });
 
     /// <summary>Adds the workers of every configured role.</summary>

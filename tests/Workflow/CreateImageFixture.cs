@@ -32,7 +32,7 @@ public class CreateImageFixture : IAsyncLifetime
         environment = await TemporalEnvironment.StartAsync();
         Turnstile = await Turnstile.StartAsync(Client.Connection.Options.TargetHost!);
         Prepare(Turnstile);
-        ofWorkers = await TemporalClient.ConnectAsync(new(Turnstile.Address) { Namespace = Client.Options.Namespace });
+        ofWorkers = await TemporalClient.ConnectAsync(new(Turnstile.Address) { Namespace = Client.Options.Namespace, Runtime = MeteredRuntime.Instance });
         Looks = new(activities, Client);
         Work(new TemporalWorkerOptions(Names.ControlQueue)
             .AddAllActivities<IRecordActivities>(activities).AddAllActivities<IReconcileActivities>(Looks)
@@ -44,6 +44,7 @@ public class CreateImageFixture : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
+        Release(Turnstile);
         await stop.CancelAsync();
         await Task.WhenAll(workers.Select(w => w.ContinueWith(_ => { }, TaskScheduler.Default)));
         await Turnstile.DisposeAsync();
@@ -54,6 +55,11 @@ public class CreateImageFixture : IAsyncLifetime
 
     /// <summary>Called before the first worker starts.</summary>
     protected virtual void Prepare(Turnstile turnstile)
+    {
+    }
+
+    /// <summary>Called before the workers are told to stop.</summary>
+    protected virtual void Release(Turnstile turnstile)
     {
     }
 
@@ -72,8 +78,15 @@ public class CreateImageFixture : IAsyncLifetime
     }
 
     /// <summary>Looks once, as the schedule does.</summary>
-    public Task<ReconcileResult> LookAsync(TimeSpan interval) => Client.ExecuteWorkflowAsync(
+    public async Task<ReconcileResult> LookAsync(TimeSpan interval) => await (await StartLookAsync(interval)).GetResultAsync();
+
+    /// <summary>Starts a look.</summary>
+    public Task<WorkflowHandle<ReconcileWorkflow, ReconcileResult>> StartLookAsync(TimeSpan interval) => Client.StartWorkflowAsync(
         (ReconcileWorkflow w) => w.RunAsync(new ReconcileInput(interval)), new($"{Names.ReconcileSchedule}-{Guid.NewGuid()}", Names.ControlQueue));
+
+    /// <summary>Asks what would become of a request.</summary>
+    public Task<WorkflowHandle<PlanImageWorkflow, ImagePlan>> StartPlanAsync(CreateImageInput request) => Client.StartWorkflowAsync(
+        (PlanImageWorkflow w) => w.RunAsync(request), new($"plan-image/{request.Image}", Names.ControlQueue));
 
     /// <summary>The run of an image.</summary>
     public WorkflowHandle<CreateImageWorkflow, CreateImageResult> Run(CreateImageInput request) =>
@@ -84,6 +97,7 @@ public class CreateImageFixture : IAsyncLifetime
         IdConflictPolicy = WorkflowIdConflictPolicy.UseExisting,
         IdReusePolicy = WorkflowIdReusePolicy.RejectDuplicate,
         TaskTimeout = TimeSpan.FromSeconds(2),
+        RunTimeout = CreateImageWorkflow.LongestRun,
         TypedSearchAttributes = SearchAttributes.ForStart(request.Caller, request.Server, request.Image),
     };
 

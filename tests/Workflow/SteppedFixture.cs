@@ -20,6 +20,16 @@ public sealed class SteppedFixture : CreateImageFixture
 
     protected override void Prepare(Turnstile turnstile) => turnstile.Gate = HoldAsync;
 
+    /// <summary>Workers take leave by their polls.</summary>
+    protected override void Release(Turnstile turnstile)
+    {
+        turnstile.Gate = null;
+        foreach (var go in held.Values)
+        {
+            go.TrySetResult();
+        }
+    }
+
     /// <summary>Lets a run go on, commit by commit, until its history is as wanted.</summary>
     public async Task<IReadOnlyList<HistoryEvent>> StepAsync(WorkflowHandle run, Func<IReadOnlyList<HistoryEvent>, bool> done)
     {
