@@ -9,6 +9,7 @@ using SnapshotFlow.Api.Servers;
 using SnapshotFlow.Api.Snapshots;
 using SnapshotFlow.Api.Versions;
 using SnapshotFlow.Store;
+using SnapshotFlow.Telemetry;
 
 namespace SnapshotFlow.Api;
 
@@ -43,6 +44,7 @@ public static class Program
     public static WebApplication Build(string[] args)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        builder.AddTelemetry("snapshotflow-api");
         builder.AddLimits();
         builder.Services
             .AddStore(builder.Configuration)
@@ -61,6 +63,7 @@ public static class Program
         app.UseMiddleware<FaultMiddleware>();
         app.UseRouting();
         app.UseAuthentication();
+        app.UseRequestProject();
         app.UseAuthorization();
         app.UseMicroversions();
         app.MapVersions();

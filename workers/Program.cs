@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Model;
+using SnapshotFlow.Telemetry;
 using SnapshotFlow.Workers;
 
 try
@@ -18,9 +19,10 @@ try
         return await Histories.ReplayAsync(histories);
     }
 
-    var configuration = WorkersConfiguration.Read(builder.Configuration);
+    var configuration = WorkersConfiguration.Read(builder.Configuration, builder.Environment.IsDevelopment());
     builder.Services.AddSystemd();
     builder.Services.AddSingleton(TimeProvider.System);
+    builder.AddTelemetry("snapshotflow-workers");
     if (configuration.Temporal is { } temporal)
     {
         builder.Services.AddTemporal(temporal);

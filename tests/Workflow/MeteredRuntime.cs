@@ -1,5 +1,5 @@
 using System.Diagnostics.Metrics;
-using SnapshotFlow.Workers;
+using SnapshotFlow.Telemetry;
 using Temporalio.Runtime;
 
 namespace SnapshotFlow.Tests.Workflow;
@@ -9,5 +9,5 @@ internal static class MeteredRuntime
 {
     public static readonly Meter Meter = new("SnapshotFlow.Tests");
 
-    public static readonly TemporalRuntime Instance = Telemetry.CreateRuntime(Meter);
+    public static readonly TemporalRuntime Instance = TelemetryRegistration.Runtime(Meter);
 }
