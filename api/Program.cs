@@ -5,11 +5,13 @@ using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Images;
 using SnapshotFlow.Api.Policy;
+using SnapshotFlow.Api.Quotas;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Servers;
 using SnapshotFlow.Api.Snapshots;
 using SnapshotFlow.Api.Versions;
+using SnapshotFlow.Api.Volumes;
 using SnapshotFlow.Store;
 using SnapshotFlow.Telemetry;
 
@@ -73,6 +75,11 @@ public static class Program
         app.MapIdentity();
         app.MapHealth();
         app.MapServers();
+        app.MapServerParts();
+        app.MapInstanceActions();
+        app.MapLimits();
+        app.MapQuotaSets();
+        app.MapVolumeTypes();
         app.MapImages();
         app.MapSnapshots();
         app.MapRuns();

@@ -95,6 +95,13 @@ public sealed class QuotaStore(Database database)
         await database.WriteAsync(s => s.ExecuteAsync(Sql, new { ProjectId = projectId, Resource = resource, Limit = limit }), cancellationToken);
     }
 
+    /// <summary>Gives a project the built-in limits back.</summary>
+    public Task ResetLimitsAsync(string projectId, CancellationToken cancellationToken)
+    {
+        const string Sql = "DELETE FROM quotas WHERE project_id = @ProjectId";
+        return database.WriteAsync(s => s.ExecuteAsync(Sql, new { ProjectId = projectId }), cancellationToken);
+    }
+
     private static Task LockAsync(Session session, IReadOnlyList<QuotaDelta> deltas)
     {
         // One lock per project, until the transaction ends; taken in the order of the keys, so that no two transactions wait for each other in a circle.

@@ -87,6 +87,13 @@ public sealed class ServerStore(Database database)
         return (await database.ReadAsync(s => s.ListAsync<AttachedVolume>(Sql, args), cancellationToken)).ToLookup(v => v.ServerId);
     }
 
+    /// <summary>How many servers a project has.</summary>
+    public Task<long> CountAsync(string projectId, CancellationToken cancellationToken)
+    {
+        const string Sql = "SELECT count(*) FROM servers WHERE project_id = @ProjectId AND vm_state <> 'deleted'";
+        return database.ReadAsync(s => s.ScalarAsync<long>(Sql, new { ProjectId = projectId }), cancellationToken);
+    }
+
     /// <summary>Takes the server's task state for an image; true as well when the image has it already, false when something else is going on.</summary>
     public async Task<bool> TakeTaskStateAsync(Session session, ServerId id, ImageId image, DateTimeOffset now)
     {

@@ -23,6 +23,7 @@ internal static class Policies
     public const string InstanceActionEventDetails = "os_compute_api:os-instance-actions:events:details";
     public const string ListVolumeAttachments = "os_compute_api:os-volumes-attachments:index";
     public const string ShowVolumeAttachment = "os_compute_api:os-volumes-attachments:show";
+    public const string ListFlavors = "os_compute_api:flavors";
     public const string ComputeLimits = "os_compute_api:limits";
     public const string ComputeLimitsOfOthers = "os_compute_api:limits:other_project";
     public const string ShowComputeQuota = "os_compute_api:os-quota-sets:show";
@@ -133,6 +134,7 @@ internal static class Policies
         [InstanceActionEventDetails] = Admin,
         [ListVolumeAttachments] = Reader,
         [ShowVolumeAttachment] = Reader,
+        [ListFlavors] = Anybody,
         [ComputeLimits] = Anybody,
         [ComputeLimitsOfOthers] = Admin,
         [ShowComputeQuota] = Reader,

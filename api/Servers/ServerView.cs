@@ -19,6 +19,8 @@ internal sealed record ServerSummary(string Id, string Name, IReadOnlyList<Link>
 internal sealed record ServerView(
     string Id, string Name, string Status, string TenantId, string UserId, string Created, string Updated, IReadOnlyList<Link> Links)
 {
+    private static readonly Microversion FlavorInside = new(2, 47);
+
     [JsonPropertyName("hostId")]
     public required string HostId { get; init; }
 
@@ -29,7 +31,8 @@ internal sealed record ServerView(
 
     public IReadOnlyDictionary<string, string> Metadata { get; } = new Dictionary<string, string>();
 
-    public IReadOnlyDictionary<string, string> Flavor { get; } = new Dictionary<string, string>();
+    /// <summary>Not known of registered servers: below 2.47 an id that leads nowhere, from there on the numbers themselves, which clients read.</summary>
+    public required object Flavor { get; init; }
 
     public IReadOnlyDictionary<string, string> Addresses { get; } = new Dictionary<string, string>();
 
@@ -71,6 +74,9 @@ internal sealed record ServerView(
         {
             HostId = server.Host is { } host ? HostIdOf(server.ProjectId, host) : "",
             Image = server.ImageRef is { Length: > 0 } image ? new { id = image, links = new[] { new Link("bookmark", context.Url($"/image/v2/images/{image}")) } } : "",
+            Flavor = version < FlavorInside
+                ? new { id = "unknown", links = Array.Empty<Link>() }
+                : new { original_name = "unknown", vcpus = 0, ram = 0, disk = 0, ephemeral = 0, swap = 0, extra_specs = new Dictionary<string, string>() },
             Progress = server.VmState is Model.VmState.Active ? 100 : 0,
             VmState = server.VmState.ToText(),
             TaskState = server.TaskState,

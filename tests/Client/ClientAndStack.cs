@@ -1,0 +1,47 @@
+using SnapshotFlow.Model;
+using SnapshotFlow.Stack;
+using SnapshotFlow.Store;
+using SnapshotFlow.Tests.Client;
+using Xunit.Sdk;
+using Xunit.v3;
+
+[assembly: AssemblyFixture(typeof(ClientAndStack))]
+// One client, one command at a time; and quotas are everybody's.
+[assembly: Parallelization(Mode = ParallelMode.None)]
+
+namespace SnapshotFlow.Tests.Client;
+
+/// <summary>The whole product as real processes, a running server, and the stock client logged in as its owner; a second client as an administrator.</summary>
+public sealed class ClientAndStack : IAsyncLifetime
+{
+    private readonly DirectoryInfo directory = Directory.CreateTempSubdirectory("snapshotflow-client-");
+
+    public DevelopmentStack Stack { get; private set; } = null!;
+
+    public GuestServer Server { get; private set; } = null!;
+
+    /// <summary>A member of the server's project.</summary>
+    public OpenStackClient Demo { get; private set; } = null!;
+
+    /// <summary>An administrator.</summary>
+    public OpenStackClient Admin { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        Stack = await DevelopmentStack.StartAsync(new StackOptions { StateDirectory = Path.Combine(directory.FullName, "state"), Ephemeral = true }, _ => { }, CancellationToken.None);
+        await ClientFiles.WriteAsync(directory.FullName, Stack.Api, Stack.Accounts, CancellationToken.None);
+        Server = await GuestServer.StartAsync(Stack, new GuestServerOptions { Name = "web" }, CancellationToken.None);
+        await new QuotaStore(Stack.Database).SetLimitAsync(Tokens.TenantProject, Quota.Snapshots, 500, CancellationToken.None);
+        Demo = await OpenStackClient.StartAsync(Path.Combine(directory.FullName, "openrc"), CancellationToken.None);
+        Admin = await OpenStackClient.StartAsync(Path.Combine(directory.FullName, "openrc-admin"), CancellationToken.None);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Demo.DisposeAsync();
+        await Admin.DisposeAsync();
+        await Server.DisposeAsync();
+        await Stack.DisposeAsync();
+        directory.Delete(recursive: true);
+    }
+}
