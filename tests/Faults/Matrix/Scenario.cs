@@ -32,8 +32,8 @@ public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps)
     /// <summary>Every scenario there is.</summary>
     public static IReadOnlyList<Scenario> All { get; } = [Create, Undo];
 
-    /// <summary>Where the runs of scenarios whose boundary comes while the guest is frozen wait for each other: the last step before the freeze.</summary>
-    public static readonly Boundary Stage = new("ProbeGuest", Phase.After);
+    /// <summary>Where runs whose boundary comes while the guest is frozen wait for the others: shortly before the freeze, in a step that may take long enough.</summary>
+    public static readonly Boundary Stage = new("ReserveRecords", Phase.Before);
 
     /// <summary>Every boundary, in the order in which a run gets to them.</summary>
     public IEnumerable<Boundary> Boundaries => Steps.SelectMany(s => s.Boundaries);
