@@ -3,6 +3,7 @@ using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Images;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Servers;
@@ -50,6 +51,7 @@ public static class Program
             .AddStore(builder.Configuration)
             .AddTemporalConnection(builder.Configuration)
             .AddIdentity()
+            .AddPolicy()
             .AddPublicUrl()
             .AddJson()
             .AddHealth();
@@ -67,6 +69,7 @@ public static class Program
         app.UseAuthorization();
         app.UseMicroversions();
         app.MapVersions();
+        app.MapIdentity();
         app.MapHealth();
         app.MapServers();
         app.MapImages();
