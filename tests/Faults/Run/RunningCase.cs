@@ -173,7 +173,7 @@ public sealed class RunningCase
 
     private async Task<HitAnswer> DecideAsync(Hit hit, CancellationToken gone)
     {
-        if (scenario == Scenario.Undo && Trips(hit))
+        if (Trips(hit))
         {
             return new("Fail", "BackendRefused");
         }
@@ -195,8 +195,8 @@ public sealed class RunningCase
         return HitAnswer.Continue;
     }
 
-    /// <summary>In the scenario of the undo, one volume cannot be cut, however often it is tried.</summary>
-    private bool Trips(Hit hit) => hit is { Point: "CreateVolumeSnapshot", Phase: Phase.Before } && (Interlocked.CompareExchange(ref tripped, hit.Activity, null) ?? hit.Activity) == hit.Activity;
+    /// <summary>Where the scenario trips, it is one activity, however often that is tried.</summary>
+    private bool Trips(Hit hit) => hit.Phase is Phase.Before && hit.Point == scenario.Trips && (Interlocked.CompareExchange(ref tripped, hit.Activity, null) ?? hit.Activity) == hit.Activity;
 
     private async Task<HitAnswer> HoldAsync(Hit hit, CancellationToken gone)
     {
