@@ -18,7 +18,7 @@ var all = new Option<bool>("--all") { Description = "Every case; writes the tabl
 var sample = new Option<bool>("--sample") { Description = "Some cases of every kind; what continuous integration runs. The default." };
 var list = new Option<bool>("--list") { Description = "Only print the names." };
 var seed = new Option<int>("--seed") { Description = "Draws sample and pairs.", DefaultValueFactory = _ => 1 };
-var names = new Option<string[]>("--case") { Description = "Only the cases whose name is, or begins with, this.", AllowMultipleArgumentsPerToken = true };
+var names = new Option<string[]>("--case") { Description = "Only the cases whose name is this, or has it in it.", AllowMultipleArgumentsPerToken = true };
 var stop = new Option<int>("--stop") { Description = "Seconds for which a stopped process stays so.", DefaultValueFactory = _ => (int)Batch.Stop.TotalSeconds };
 var stacks = new Option<int>("--stacks") { Description = "How many stacks at the same time.", DefaultValueFactory = _ => 1 };
 var table = new Option<string?>("--table") { Description = "File to write the table to.", HelpName = "FILE" };
@@ -27,7 +27,7 @@ command.SetAction(async (arguments, ct) =>
 {
     var wanted = arguments.GetValue(names) ?? [];
     var matrix = arguments.GetValue(all) || wanted.Length > 0 ? FaultMatrix.All(arguments.GetValue(seed)) : FaultMatrix.Sample(arguments.GetValue(seed));
-    List<FaultCase> cases = wanted.Length == 0 ? [.. matrix] : [.. wanted.SelectMany(w => matrix.Where(c => c.Name.StartsWith(w, StringComparison.Ordinal)) is var found && found.Any() ? found : [FaultCase.Parse(w)]).Distinct()];
+    List<FaultCase> cases = wanted.Length == 0 ? [.. matrix] : [.. wanted.SelectMany(w => matrix.Where(c => c.Name.Contains(w, StringComparison.Ordinal)) is var found && found.Any() ? found : [FaultCase.Parse(w)]).Distinct()];
     if (arguments.GetValue(list))
     {
         cases.ForEach(c => Console.WriteLine(c.Name));
@@ -56,7 +56,7 @@ command.SetAction(async (arguments, ct) =>
 });
 try
 {
-    return await command.Parse(words).InvokeAsync(new() { EnableDefaultExceptionHandler = false });
+    return await command.Parse(words).InvokeAsync(new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(1) });
 }
 catch (FormatException e)
 {
