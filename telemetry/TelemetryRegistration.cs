@@ -50,7 +50,7 @@ public static class TelemetryRegistration
             .AddEnvironmentVariableDetector());
         if (signals.Traces)
         {
-            telemetry.WithTracing(t => t.AddSource($"{TelemetrySources.Prefix}*", "Npgsql", "Microsoft.AspNetCore").AddOtlpExporter());
+            telemetry.WithTracing(t => t.AddSource($"{TelemetrySources.Prefix}*", "Npgsql", "Microsoft.AspNetCore").AddOtlpExporter(o => Signals.Configure(o, builder.Configuration, "TRACES")));
         }
 
         if (signals.Metrics || signals.Prometheus)
@@ -62,7 +62,7 @@ public static class TelemetryRegistration
                 m.AddView(InSeconds);
                 if (signals.Metrics)
                 {
-                    m.AddOtlpExporter();
+                    m.AddOtlpExporter(o => Signals.Configure(o, builder.Configuration, "METRICS"));
                 }
 
                 if (signals.Prometheus)
