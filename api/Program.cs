@@ -44,6 +44,7 @@ public static class Program
     public static WebApplication Build(string[] args)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        builder.AddLogLines();
         builder.AddTelemetry("snapshotflow-api");
         builder.AddLimits();
         builder.Services

@@ -26,7 +26,8 @@ public static class StoreRegistration
             .AddSingleton<RunStore>()
             .AddSingleton<NotificationStore>()
             .AddSingleton<FindingStore>()
-            .AddSingleton<ReconciliationStore>();
+            .AddSingleton<ReconciliationStore>()
+            .AddSingleton<OperationsStore>();
     }
 
     private static NpgsqlDataSource DataSource(StoreOptions options, ILoggerFactory? loggers)

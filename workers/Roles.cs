@@ -7,6 +7,7 @@ using SnapshotFlow.Drivers.Leases;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
 using SnapshotFlow.Telemetry;
+using SnapshotFlow.Workers.Metrics;
 using SnapshotFlow.Workflows;
 using Temporalio.Client;
 using Temporalio.Extensions.Hosting;
@@ -38,6 +39,11 @@ internal static class Roles
             services.AddSingleton<IRunDirectory, TemporalRunDirectory>();
             services.AddSingleton<ReconcileActivities>();
             services.AddHostedService(provider => new ReconcileSchedule(provider.GetRequiredService<ITemporalClient>(), configuration));
+            if (services.CollectsMetrics())
+            {
+                services.AddHostedService<ControlMetrics>();
+            }
+
             services.Worker(configuration, Names.ControlQueue)
                 .AddWorkflow<CreateImageWorkflow>()
                 .AddWorkflow<PlanImageWorkflow>()
@@ -50,6 +56,11 @@ internal static class Roles
         {
             services.AddLeases(configuration);
             services.AddGuard(GuardDuty.Backup);
+            if (services.CollectsMetrics())
+            {
+                services.AddHostedService<ComputeMetrics>();
+            }
+
             services.AddSingleton<IGuestAgents>(provider => new GuestAgents(configuration.GuestAgent, provider.GetRequiredService<TimeProvider>()));
             services.AddSingleton(provider => new LeaseActivities(configuration.Compute.Host, provider.GetRequiredService<FreezeLeaseDirectory>()));
             services.Worker(configuration, Names.ComputeQueue(configuration.Compute.Host))
