@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using OpenTelemetry.Trace;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
@@ -46,6 +47,7 @@ public static class Program
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
         builder.AddLogLines();
         builder.AddTelemetry("snapshotflow-api");
+        builder.Services.ConfigureOpenTelemetryTracerProvider(t => t.AddAspNetCoreInstrumentation());
         builder.AddLimits();
         builder.Services
             .AddStore(builder.Configuration)

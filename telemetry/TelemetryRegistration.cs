@@ -54,7 +54,7 @@ public static class TelemetryRegistration
             .AddEnvironmentVariableDetector());
         if (signals.Traces)
         {
-            telemetry.WithTracing(t => t.AddSource($"{TelemetrySources.Prefix}*", "Npgsql", "Microsoft.AspNetCore").AddOtlpExporter(o => Signals.Configure(o, builder.Configuration, "TRACES")));
+            telemetry.WithTracing(t => t.AddSource($"{TelemetrySources.Prefix}*", "Npgsql").AddOtlpExporter(o => Signals.Configure(o, builder.Configuration, "TRACES")));
         }
 
         if (signals.Metrics || signals.Prometheus)

@@ -14,7 +14,7 @@ try
         return Migrations.Apply(builder.Configuration);
     }
 
-    var configuration = WorkersConfiguration.Read(builder.Configuration);
+    var configuration = WorkersConfiguration.Read(builder.Configuration, builder.Environment.IsDevelopment());
     builder.Services.AddSystemd();
     builder.Services.AddSingleton(TimeProvider.System);
     builder.AddLogLines();

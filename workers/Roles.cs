@@ -1,12 +1,14 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using SnapshotFlow.Activities;
 using SnapshotFlow.Drivers;
 using SnapshotFlow.Drivers.Leases;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
 using SnapshotFlow.Telemetry;
+using SnapshotFlow.Workers.Failpoints;
 using SnapshotFlow.Workers.Metrics;
 using SnapshotFlow.Workflows;
 using Temporalio.Client;
@@ -32,9 +34,15 @@ internal static class Roles
     /// <summary>Adds the workers of every configured role.</summary>
     public static void AddRoles(this IServiceCollection services, WorkersConfiguration configuration, IConfiguration raw)
     {
+        var failpoints = configuration.Workers.FailpointSocket is { } socket ? new Failpoints.Failpoints(socket) : null;
         if (configuration.Roles.Contains(Role.Control))
         {
             services.AddStore(raw);
+            if (failpoints is not null)
+            {
+                services.AddSingleton(provider => new Database(provider.GetRequiredService<NpgsqlDataSource>(), () => failpoints.PassAsync(FailpointPhase.During)));
+            }
+
             services.AddSingleton<RecordActivities>();
             services.AddSingleton<IRunDirectory, TemporalRunDirectory>();
             services.AddSingleton<ReconcileActivities>();
@@ -61,7 +69,11 @@ internal static class Roles
                 services.AddHostedService<ComputeMetrics>();
             }
 
-            services.AddSingleton<IGuestAgents>(provider => new GuestAgents(configuration.GuestAgent, provider.GetRequiredService<TimeProvider>()));
+            services.AddSingleton<IGuestAgents>(provider =>
+            {
+                var agents = new GuestAgents(configuration.GuestAgent, provider.GetRequiredService<TimeProvider>());
+                return failpoints is null ? agents : new GuestAgentFailpoints(failpoints, agents);
+            });
             services.AddSingleton(provider => new LeaseActivities(configuration.Compute.Host, provider.GetRequiredService<FreezeLeaseDirectory>()));
             services.Worker(configuration, Names.ComputeQueue(configuration.Compute.Host))
                 .AddSingletonActivities<GuestActivities>()
@@ -72,7 +84,14 @@ internal static class Roles
         {
             foreach (var (backend, i) in configuration.Volume.Backends.Select((backend, i) => (backend, i)))
             {
-                services.AddKeyedSingleton(backend.Name, (provider, _) => VolumeDrivers.Create(backend, provider.GetRequiredService<TimeProvider>(), $"Volume:Backends:{i}"));
+                services.AddKeyedSingleton(backend.Name, (provider, _) =>
+                {
+                    var time = provider.GetRequiredService<TimeProvider>();
+                    var section = $"Volume:Backends:{i}";
+                    return failpoints is null
+                        ? VolumeDrivers.Create(backend, time, section)
+                        : new VolumeFailpoints(failpoints, VolumeDrivers.Create(backend, new VolumeClockFailpoints(failpoints, time), section));
+                });
                 services.Worker(configuration, Names.VolumeQueue(backend.Name)).ConfigureOptions().PostConfigure<IServiceProvider>((options, provider) =>
                     options.AddAllActivities(new VolumeActivities(
                         provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name),
@@ -106,6 +125,10 @@ internal static class Roles
             options.GracefulShutdownTimeout = configuration.Workers.GracefulShutdown;
             // When a worker dies, the server waits this long before it offers the run's next task to another: a guest may be frozen meanwhile.
             options.StickyQueueScheduleToStartTimeout = TimeSpan.FromSeconds(1);
+            if (configuration.Workers.FailpointSocket is { } socket)
+            {
+                options.Interceptors = [new ActivityFailpoints(new Failpoints.Failpoints(socket))];
+            }
         });
 }
 

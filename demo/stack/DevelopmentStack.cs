@@ -29,7 +29,7 @@ public enum WorkerRole
 /// The whole product as real processes on this machine: PostgreSQL, Temporal, one worker process per role, the freeze guard among them, the API. Everything listens on loopback, keeps
 /// its state in one directory, is stopped in reverse order by process id, and dies with this process if it comes to that.
 /// </summary>
-public sealed class DevelopmentStack : IAsyncDisposable
+public sealed partial class DevelopmentStack : IAsyncDisposable
 {
     /// <summary>Name of the one storage back end on <see cref="StackOptions.Host"/>.</summary>
     public const string BackendName = "file";
@@ -156,7 +156,12 @@ public sealed class DevelopmentStack : IAsyncDisposable
     public ChildCommand WorkerCommand(WorkerRole role)
     {
         var name = role.ToString().ToLowerInvariant();
-        Dictionary<string, string?> environment = new(Temporal.Environment) { ["Workers__Roles"] = name };
+        Dictionary<string, string?> environment = new(Temporal.Environment.Concat(options.Settings)) { ["Workers__Roles"] = name };
+        if (options.FailpointSocket is { } failpoints)
+        {
+            environment["Workers__FailpointSocket"] = failpoints;
+            environment["DOTNET_ENVIRONMENT"] = "Development";
+        }
         switch (role)
         {
             case WorkerRole.Control:
@@ -182,7 +187,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
     /// <summary>What starts the API.</summary>
     public ChildCommand ApiCommand() => new("api", programs.Api, [])
     {
-        Environment = new Dictionary<string, string?>(Temporal.Environment)
+        Environment = new Dictionary<string, string?>(Temporal.Environment.Concat(options.Settings))
         {
             ["ASPNETCORE_URLS"] = Api.ToString(),
             ["Store__ConnectionString"] = ConnectionString,
@@ -269,7 +274,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
         report($"PostgreSQL on 127.0.0.1:{Postgres.Port}");
 
         string? histories = null;
-        if (!options.Ephemeral)
+        if (options.KeepHistories ?? !options.Ephemeral)
         {
             await Postgres.EnsureDatabaseAsync(TemporalDatabaseName, ct);
             histories = Postgres.ConnectionString(TemporalDatabaseName);
@@ -279,7 +284,8 @@ public sealed class DevelopmentStack : IAsyncDisposable
         report($"Temporal ({Temporal.Description}) on {Temporal.Address}, namespace {Temporal.Namespace}");
 
         Api = new Uri($"http://{IPAddress.Loopback}:{Port(options.ApiPort, Settings.Ports.Api, 2)}");
-        ApiProcess = await StartProcessAsync(ApiCommand(), ct);
+        ApiProcess = await ChildProcess.StartAsync(ApiCommand(), State.Logs);
+        undo.Add(() => new ValueTask(ApiProcess.StopAsync(StopGrace)));
         foreach (var role in Enum.GetValues<WorkerRole>())
         {
             await StartWorkerAsync(role, ct);
@@ -313,9 +319,15 @@ public sealed class DevelopmentStack : IAsyncDisposable
     /// <summary>Waits until every role polls its task queues, and the guard is alive.</summary>
     public Task WaitForWorkersAsync(CancellationToken ct) => Wait.UntilAsync($"the workers to poll (logs {State.Logs})", ReadyDeadline, WorkersPollAsync, ct);
 
-    private async Task<bool> WorkersPollAsync(CancellationToken ct)
+    private Task<bool> WorkersPollAsync(CancellationToken ct)
     {
         ThrowIfAnyExited();
+        return ServesAsync(ct);
+    }
+
+    /// <summary>Whether every role polls its task queues, and the guard is alive, right now.</summary>
+    public async Task<bool> ServesAsync(CancellationToken ct)
+    {
         (string Queue, TaskQueueType Type)[] queues =
         [
             (Names.ControlQueue, TaskQueueType.Workflow), (Names.ControlQueue, TaskQueueType.Activity),

@@ -20,6 +20,7 @@ public sealed class StartingWithWrongConfiguration(RunningStack running)
     [InlineData(WorkerRole.Control, "Workers__Roles", "kontrol", "Workers:Roles")]
     [InlineData(WorkerRole.Control, "Store__ConnectionString", null, "Store:ConnectionString")]
     [InlineData(WorkerRole.Control, "TEMPORAL_ADDRESS", null, "TEMPORAL_ADDRESS")]
+    [InlineData(WorkerRole.Control, "Workers__FailpointSocket", "/nowhere/failpoints.sock", "Workers:FailpointSocket")]
     [InlineData(WorkerRole.Compute, "Compute__Host", null, "Compute:Host")]
     [InlineData(WorkerRole.Compute, "Compute__LeaseDirectory", "relative", "Compute:LeaseDirectory")]
     [InlineData(WorkerRole.Guard, "Compute__LeaseDirectory", null, "Compute:LeaseDirectory")]
