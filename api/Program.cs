@@ -4,6 +4,7 @@ using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Images;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Servers;
@@ -53,6 +54,7 @@ public static class Program
             .AddStore(builder.Configuration)
             .AddTemporalConnection(builder.Configuration)
             .AddIdentity()
+            .AddPolicy()
             .AddPublicUrl()
             .AddJson()
             .AddHealth();
@@ -70,6 +72,7 @@ public static class Program
         app.UseAuthorization();
         app.UseMicroversions();
         app.MapVersions();
+        app.MapIdentity();
         app.MapHealth();
         app.MapServers();
         app.MapImages();

@@ -26,6 +26,7 @@ public static class StoreRegistration
             .AddSingleton<RunStore>()
             .AddSingleton<NotificationStore>()
             .AddSingleton<FindingStore>()
+            .AddSingleton<DevelopmentTokenStore>()
             .AddSingleton<ReconciliationStore>()
             .AddSingleton<OperationsStore>();
     }

@@ -92,7 +92,7 @@ public static class TelemetryRegistration
         options.Runtime = services.GetService<TemporalRuntime>() ?? options.Runtime;
     }
 
-    private static TemporalRuntime Runtime(Meter meter) => new(new()
+    internal static TemporalRuntime Runtime(Meter meter) => new(new()
     {
         Telemetry = new()
         {

@@ -14,6 +14,11 @@ try
         return Migrations.Apply(builder.Configuration);
     }
 
+    if (args is ["replay", .. var histories])
+    {
+        return await Histories.ReplayAsync(histories);
+    }
+
     var configuration = WorkersConfiguration.Read(builder.Configuration, builder.Environment.IsDevelopment());
     builder.Services.AddSystemd();
     builder.Services.AddSingleton(TimeProvider.System);

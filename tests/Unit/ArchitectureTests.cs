@@ -33,7 +33,7 @@ public sealed class ArchitectureTests
         { Activities, [Model, Workflows, Drivers, Store], ["Temporalio"] },
         { Telemetry, [], ["Temporalio", "OpenTelemetry", "Google.Protobuf"] },
         { Workers, [Model, Workflows, Drivers, Store, Activities, Telemetry], ["Temporalio", "Npgsql"] },
-        { Api, [Model, Workflows, Store, Telemetry], ["Temporalio", "OpenTelemetry", "Npgsql"] },
+        { Api, [Model, Workflows, Store, Telemetry], ["Temporalio", "OpenTelemetry", "Npgsql", "YamlDotNet"] },
         { TemporalDev, [], ["Temporalio", "Google.Protobuf", "NexusRpc", "Grpc.", "Npgsql", "YamlDotNet"] },
     };
 
