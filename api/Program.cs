@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using OpenTelemetry.Trace;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
@@ -45,7 +46,9 @@ public static class Program
     public static WebApplication Build(string[] args)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        builder.AddLogLines();
         builder.AddTelemetry("snapshotflow-api");
+        builder.Services.ConfigureOpenTelemetryTracerProvider(t => t.AddAspNetCoreInstrumentation());
         builder.AddLimits();
         builder.Services
             .AddStore(builder.Configuration)

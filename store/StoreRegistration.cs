@@ -27,7 +27,8 @@ public static class StoreRegistration
             .AddSingleton<NotificationStore>()
             .AddSingleton<FindingStore>()
             .AddSingleton<DevelopmentTokenStore>()
-            .AddSingleton<ReconciliationStore>();
+            .AddSingleton<ReconciliationStore>()
+            .AddSingleton<OperationsStore>();
     }
 
     private static NpgsqlDataSource DataSource(StoreOptions options, ILoggerFactory? loggers)
