@@ -1,5 +1,9 @@
 using Microsoft.Extensions.Options;
+<<<<<<< HEAD
 using SnapshotFlow.Api.Admin;
+=======
+using OpenTelemetry.Trace;
+>>>>>>> main
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
@@ -48,7 +52,9 @@ public static class Program
     public static WebApplication Build(string[] args)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        builder.AddLogLines();
         builder.AddTelemetry("snapshotflow-api");
+        builder.Services.ConfigureOpenTelemetryTracerProvider(t => t.AddAspNetCoreInstrumentation());
         builder.AddLimits();
         builder.Services
             .AddStore(builder.Configuration)

@@ -28,7 +28,8 @@ public static class StoreRegistration
             .AddSingleton<FindingStore>()
             .AddSingleton<DevelopmentTokenStore>()
             .AddSingleton<InventoryStore>()
-            .AddSingleton<ReconciliationStore>();
+            .AddSingleton<ReconciliationStore>()
+            .AddSingleton<OperationsStore>();
     }
 
     private static NpgsqlDataSource DataSource(StoreOptions options, ILoggerFactory? loggers)

@@ -7,8 +7,9 @@ using SnapshotFlow.Drivers;
 using SnapshotFlow.Drivers.Leases;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
-using SnapshotFlow.Workers.Failpoints;
 using SnapshotFlow.Telemetry;
+using SnapshotFlow.Workers.Failpoints;
+using SnapshotFlow.Workers.Metrics;
 using SnapshotFlow.Workflows;
 using Temporalio.Client;
 using Temporalio.Extensions.Hosting;
@@ -46,6 +47,11 @@ internal static class Roles
             services.AddSingleton<IRunDirectory, TemporalRunDirectory>();
             services.AddSingleton<ReconcileActivities>();
             services.AddHostedService(provider => new ReconcileSchedule(provider.GetRequiredService<ITemporalClient>(), configuration));
+            if (services.CollectsMetrics())
+            {
+                services.AddHostedService<ControlMetrics>();
+            }
+
             services.Worker(configuration, Names.ControlQueue)
                 .AddWorkflow<CreateImageWorkflow>()
                 .AddWorkflow<PlanImageWorkflow>()
@@ -58,6 +64,11 @@ internal static class Roles
         {
             services.AddLeases(configuration);
             services.AddGuard(GuardDuty.Backup);
+            if (services.CollectsMetrics())
+            {
+                services.AddHostedService<ComputeMetrics>();
+            }
+
             services.AddSingleton<IGuestAgents>(provider =>
             {
                 var agents = new GuestAgents(configuration.GuestAgent, provider.GetRequiredService<TimeProvider>());
