@@ -1,9 +1,6 @@
 using Microsoft.Extensions.Options;
-<<<<<<< HEAD
 using SnapshotFlow.Api.Admin;
-=======
 using OpenTelemetry.Trace;
->>>>>>> main
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
