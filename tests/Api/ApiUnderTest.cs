@@ -70,6 +70,13 @@ public sealed class ApiUnderTest : IAsyncDisposable
     public Task<Answer> PostTextAsync(string path, string? token, string body, string contentType, params (string Name, string Value)[] headers) =>
         SendAsync(HttpMethod.Post, path, token, new ByteArrayContent(Encoding.UTF8.GetBytes(body)) { Headers = { ContentType = MediaTypeHeaderValue.Parse(contentType) } }, headers);
 
+    /// <summary>Sends a request as it is.</summary>
+    public async Task<Answer> SendAsync(HttpRequestMessage request)
+    {
+        using var response = await client.SendAsync(request, TestContext.Current.CancellationToken);
+        return new(response.StatusCode, response, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
     public Task<Answer> CreateImageAsync(object server, string? token, object createImage, params (string Name, string Value)[] headers) =>
         PostAsync($"/compute/v2.1/servers/{server}/action", token, new Dictionary<string, object> { ["createImage"] = createImage }, headers);
 
