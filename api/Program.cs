@@ -5,6 +5,7 @@ using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Images;
+using SnapshotFlow.Api.OpenApi;
 using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Quotas;
 using SnapshotFlow.Api.Requests;
@@ -58,6 +59,7 @@ public static class Program
             .AddTemporalConnection(builder.Configuration)
             .AddIdentity()
             .AddPolicy()
+            .AddOpenApiDocument()
             .AddPublicUrl()
             .AddJson()
             .AddHealth();
@@ -87,6 +89,7 @@ public static class Program
         app.MapSnapshots();
         app.MapRuns();
         app.MapAdmin();
+        app.MapOpenApiDocument();
         return app;
     }
 

@@ -23,6 +23,8 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         GET    /volume/v3                                                               200 200 200 200 200
         GET    /image                                                                   300 300 300 300 300
         GET    /image/versions                                                          200 200 200 200 200
+        GET    /openapi                                                                 200 200 200 200 200
+        GET    /openapi/{documentName}.json                                             404 404 404 404 404
         GET    /identity                                                                300 300 300 300 300
         GET    /identity/v3                                                             200 200 200 200 200
 
