@@ -8,6 +8,7 @@ using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Servers;
 using SnapshotFlow.Api.Snapshots;
 using SnapshotFlow.Api.Versions;
+using SnapshotFlow.Api.Volumes;
 using SnapshotFlow.Store;
 
 namespace SnapshotFlow.Api;
@@ -68,7 +69,10 @@ public static class Program
         app.MapServers();
         app.MapImages();
         app.MapSnapshots();
+        app.MapVolumes();
+        app.MapMessages();
         app.MapRuns();
+        app.MapOperations();
         return app;
     }
 

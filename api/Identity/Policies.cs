@@ -20,6 +20,28 @@ internal static class Policies
     public const string ReadRuns = "snapshotflow:runs:get";
     public const string CancelRun = "snapshotflow:runs:cancel";
 
+    public const string CreateSnapshot = "volume:create_snapshot";
+    public const string UpdateSnapshot = "volume:update_snapshot";
+    public const string DeleteSnapshot = "volume:delete_snapshot";
+    public const string ShowSnapshotMetadata = "volume:get_snapshot_metadata";
+    public const string UpdateSnapshotMetadata = "volume:update_snapshot_metadata";
+    public const string DeleteSnapshotMetadata = "volume:delete_snapshot_metadata";
+    public const string ResetSnapshotStatus = "volume_extension:snapshot_admin_actions:reset_status";
+    public const string ForceDeleteSnapshot = "volume_extension:snapshot_admin_actions:force_delete";
+    public const string UpdateSnapshotStatus = "snapshot_extension:snapshot_actions:update_snapshot_status";
+    public const string ListVolumes = "volume:get_all";
+    public const string ShowVolume = "volume:get";
+    public const string CreateVolume = "volume:create";
+    public const string DeleteVolume = "volume:delete";
+    public const string ListMessages = "message:get_all";
+    public const string ShowMessage = "message:get";
+    public const string DeleteMessage = "message:delete";
+    public const string ModifyImage = "modify_image";
+    public const string DeleteImage = "delete_image";
+    public const string ReadOperations = "snapshotflow:operations:get";
+    public const string CancelOperation = "snapshotflow:operations:cancel";
+    public const string RestoreImage = "snapshotflow:images:restore";
+
     private const string Reader = "reader";
     private const string Member = "member";
     private const string Admin = "admin";
@@ -35,12 +57,38 @@ internal static class Policies
         [ShowImage] = Reader,
         [ReadRuns] = Reader,
         [CancelRun] = Member,
+        [CreateSnapshot] = Member,
+        [UpdateSnapshot] = Member,
+        [DeleteSnapshot] = Member,
+        [ShowSnapshotMetadata] = Reader,
+        [UpdateSnapshotMetadata] = Member,
+        [DeleteSnapshotMetadata] = Member,
+        [ResetSnapshotStatus] = Admin,
+        [ForceDeleteSnapshot] = Admin,
+        [UpdateSnapshotStatus] = Member,
+        [ListVolumes] = Reader,
+        [ShowVolume] = Reader,
+        [CreateVolume] = Member,
+        [DeleteVolume] = Member,
+        [ListMessages] = Reader,
+        [ShowMessage] = Reader,
+        [DeleteMessage] = Member,
+        [ModifyImage] = Member,
+        [DeleteImage] = Member,
+        [ReadOperations] = Reader,
+        [CancelOperation] = Member,
+        [RestoreImage] = Member,
     };
 
     /// <summary>Ends the request with 403 unless the caller may. An admin is also a member, and a member is also a reader, as in Keystone.</summary>
     public static void Demand(this Caller caller, string rule)
     {
-        string[] sufficient = LeastRole[rule] is Reader ? [Reader, Member, Admin] : [Member, Admin];
+        string[] sufficient = LeastRole[rule] switch
+        {
+            Reader => [Reader, Member, Admin],
+            Member => [Member, Admin],
+            _ => [Admin],
+        };
         if (!sufficient.Any(caller.Roles.Contains))
         {
             throw Fault.Forbidden($"Policy doesn't allow {rule} to be performed.");
