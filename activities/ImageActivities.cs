@@ -107,7 +107,8 @@ public sealed class ImageActivities(
         if (!await operations.OpenAsync(session, OperationOf(input, RunStatus.Running, now) with { Volumes = prepared.Restored }))
         {
             // A repeated step finds what it did; one that comes after its undo finds the door closed.
-            return await operations.FindAsync(session, input.Operation) is { Status: RunStatus.Running, Kind: OperationKind.RestoreImage } before
+            return await operations.IsOpenAsync(session, input.Operation)
+                && await operations.FindAsync(session, input.Operation) is { Kind: OperationKind.RestoreImage } before
                 && before.ImageId == input.Image && before.RequestId == input.RequestId
                     ? prepared
                     : throw new SnapshotFlowException(ErrorKind.StaleStatus, $"Restore {input.Operation} has ended or is being undone: ask again with another idempotency key.");
@@ -136,14 +137,11 @@ public sealed class ImageActivities(
     public Task CompleteRestoreAsync(CompleteRestoreInput input) => RecordAsync(async (session, now) =>
     {
         var request = input.Request;
-        if (await operations.FindAsync(session, request.Operation) is not { Status: RunStatus.Running or RunStatus.Completed } operation)
+        if (!await operations.IsOpenAsync(session, request.Operation))
         {
-            throw new SnapshotFlowException(ErrorKind.StaleStatus, $"Restore {request.Operation} has ended or is being undone.");
-        }
-
-        if (operation.Status is RunStatus.Completed)
-        {
-            return true;
+            return await operations.FindAsync(session, request.Operation) is { Status: RunStatus.Completed }
+                ? true
+                : throw new SnapshotFlowException(ErrorKind.StaleStatus, $"Restore {request.Operation} has ended or is being undone.");
         }
 
         foreach (var made in input.Volumes.OrderBy(v => v.Volume.Value))
@@ -165,7 +163,7 @@ public sealed class ImageActivities(
         var request = input.Request;
         var known = (await operations.FindAsync(session, request.Operation))?.Volumes.Select(v => v.Volume) ?? [];
         // The row is a door: once it is closed, no first step that comes late writes volumes.
-        await operations.CloseAsync(session, OperationOf(request, RunStatus.Failed, now) with { EndedAt = now });
+        await operations.BeginUndoAsync(session, OperationOf(request, RunStatus.Running, now));
         foreach (var volume in input.Volumes.Union(known).OrderBy(v => v.Value))
         {
             _ = input.LeftBehind.Contains(volume) ? await volumes.FailAsync(session, volume, now) : await volumes.RemoveAsync(session, volume, now);

@@ -66,6 +66,24 @@ public sealed class OperationStore(Database database)
         return await session.ExecuteAsync(Sql, Args(operation)) == 1;
     }
 
+    /// <summary>Whether an operation is going on and nobody has begun to undo it; holds its row until the transaction ends.</summary>
+    public async Task<bool> IsOpenAsync(Session session, OperationId id)
+    {
+        const string Sql = "SELECT true FROM operations WHERE id = @Id AND status = 'running' AND undo_started_at IS NULL FOR UPDATE";
+        return await session.ScalarAsync<bool>(Sql, new { Id = id });
+    }
+
+    /// <summary>Closes an operation to every forward step, also to one that comes later; writes the row of one that never got one.</summary>
+    public Task BeginUndoAsync(Session session, Operation operation)
+    {
+        const string Sql = """
+            INSERT INTO operations (id, kind, image_id, project_id, user_id, request_id, status, started_at, undo_started_at)
+            VALUES (@Id, @Kind, @ImageId, @ProjectId, @UserId, @RequestId, 'running', @StartedAt, @StartedAt)
+            ON CONFLICT (id) DO UPDATE SET undo_started_at = coalesce(operations.undo_started_at, excluded.undo_started_at)
+            """;
+        return session.ExecuteAsync(Sql, Args(operation));
+    }
+
     /// <summary>
     /// Records how an operation ended; repeating changes nothing but what is given. Writes the row of one that never began, so that a first step that comes late
     /// finds that it is over.

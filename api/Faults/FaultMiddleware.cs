@@ -86,7 +86,10 @@ internal sealed partial class FaultMiddleware(RequestDelegate next, ILogger<Faul
 
     /// <summary>Whoever is over a limit is told when to come back, as in Cinder, in the body too.</summary>
     private static object Described(Fault fault) => fault is { RetryAfter: { } wait, Status: StatusCodes.Status413PayloadTooLarge or StatusCodes.Status429TooManyRequests }
-        ? new { code = fault.Status, message = fault.Message, retryAfter = ((int)wait.TotalSeconds).ToString(CultureInfo.InvariantCulture) }
+        ? new Dictionary<string, object>
+        {
+            ["code"] = fault.Status, ["message"] = fault.Message, ["retryAfter"] = ((int)wait.TotalSeconds).ToString(CultureInfo.InvariantCulture),
+        }
         : new { code = fault.Status, message = fault.Message };
 
     private static string Title(int status) => ReasonPhrases.GetReasonPhrase(status) is { Length: > 0 } phrase ? phrase : ((HttpStatusCode)status).ToString();

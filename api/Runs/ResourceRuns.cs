@@ -17,7 +17,7 @@ namespace SnapshotFlow.Api.Runs;
 /// </summary>
 internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<RunOptions> options, ILogger<ResourceRuns> logger)
 {
-    /// <summary>The API asks each run once whether it accepts, however often the request is repeated.</summary>
+    /// <summary>A run that makes something is asked once whether it accepts, however often the request is repeated; it may be over by then.</summary>
     private const string AcceptUpdateId = "accept";
 
     /// <summary>The row of the snapshot as it was admitted.</summary>
@@ -34,7 +34,7 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
     {
         var acceptance = await AcceptAsync(
             (DeleteSnapshotWorkflow run) => run.RunAsync(input), run => run.AcceptAsync(),
-            Start(Names.DeleteSnapshotWorkflow(input.Snapshot), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete snapshot {input.Snapshot}"), ct);
+            Start(Names.DeleteSnapshotWorkflow(input.Snapshot), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete snapshot {input.Snapshot}"), ct, input.RequestId);
         Require(acceptance.Refusal);
     }
 
@@ -43,7 +43,7 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
     {
         var acceptance = await AcceptAsync(
             (DeleteImageWorkflow run) => run.RunAsync(input), run => run.AcceptAsync(),
-            Start(Names.DeleteImageWorkflow(input.Image), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete image {input.Image}", input.Image), ct);
+            Start(Names.DeleteImageWorkflow(input.Image), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete image {input.Image}", input.Image), ct, input.RequestId);
         Require(acceptance.Refusal);
         return acceptance.Operation;
     }
@@ -72,7 +72,7 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
     {
         var acceptance = await AcceptAsync(
             (DeleteVolumeWorkflow run) => run.RunAsync(input), run => run.AcceptAsync(),
-            Start(Names.DeleteVolumeWorkflow(input.Volume), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete volume {input.Volume}"), ct);
+            Start(Names.DeleteVolumeWorkflow(input.Volume), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete volume {input.Volume}"), ct, input.RequestId);
         Require(acceptance.Refusal);
     }
 
@@ -111,18 +111,26 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
         }
     }
 
+    /// <param name="run">The run.</param>
+    /// <param name="accept">Its update.</param>
+    /// <param name="start">How it is started; one that is going on is joined.</param>
+    /// <param name="ct">Ends the wait.</param>
+    /// <param name="updateId">
+    /// A deletion may be asked for again after it was refused: under an id that an ended run has answered, Temporal gives that answer again and starts no new run.
+    /// </param>
     private async Task<TAcceptance> AcceptAsync<TWorkflow, TAcceptance>(
-        Expression<Func<TWorkflow, Task<RunEnd>>> run, Expression<Func<TWorkflow, Task<TAcceptance>>> accept, WorkflowOptions start, CancellationToken ct) where TAcceptance : class
+        Expression<Func<TWorkflow, Task<RunEnd>>> run, Expression<Func<TWorkflow, Task<TAcceptance>>> accept, WorkflowOptions start, CancellationToken ct, string updateId = AcceptUpdateId)
+        where TAcceptance : class
     {
         var acceptance = await temporal.WithinAsync(options.Value.AcceptTimeout, ct, async rpc =>
         {
             try
             {
-                return await temporal.ExecuteUpdateWithStartWorkflowAsync(accept, new(WithStartWorkflowOperation.Create(run, start)) { Id = AcceptUpdateId, Rpc = rpc });
+                return await temporal.ExecuteUpdateWithStartWorkflowAsync(accept, new(WithStartWorkflowOperation.Create(run, start)) { Id = updateId, Rpc = rpc });
             }
             catch (WorkflowAlreadyStartedException)
             {
-                return await temporal.GetWorkflowHandle(start.Id!).GetUpdateHandle<TAcceptance>(AcceptUpdateId).GetResultAsync(rpc);
+                return await temporal.GetWorkflowHandle(start.Id!).GetUpdateHandle<TAcceptance>(updateId).GetResultAsync(rpc);
             }
             catch (WorkflowUpdateFailedException e)
             {

@@ -22,6 +22,8 @@ CREATE TABLE operations (
   leftovers jsonb NOT NULL DEFAULT '[]',
   started_at timestamptz NOT NULL,
   ended_at timestamptz,
+  -- Once an undo has begun, no forward step does anything any more.
+  undo_started_at timestamptz,
   CONSTRAINT operations_end_once CHECK ((status = 'running') = (ended_at IS NULL))
 );
 CREATE INDEX operations_by_project ON operations (project_id, started_at DESC, id DESC);
