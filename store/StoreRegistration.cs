@@ -28,7 +28,9 @@ public static class StoreRegistration
             .AddSingleton<OperationStore>()
             .AddSingleton<UserMessageStore>()
             .AddSingleton<FindingStore>()
-            .AddSingleton<ReconciliationStore>();
+            .AddSingleton<DevelopmentTokenStore>()
+            .AddSingleton<ReconciliationStore>()
+            .AddSingleton<OperationsStore>();
     }
 
     private static NpgsqlDataSource DataSource(StoreOptions options, ILoggerFactory? loggers)

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Model;
@@ -36,7 +37,7 @@ internal static class ImageEndpoints
     private static async Task<Ok<ImageList>> ListAsync(HttpContext context, ImageStore store, CancellationToken ct)
     {
         var caller = context.Caller();
-        caller.Demand(Policies.ListImages);
+        context.Demand(Policies.ListImages);
         var query = new ListQuery(context);
         query.RequireNewestFirst();
         var page = new Page(
@@ -50,7 +51,9 @@ internal static class ImageEndpoints
     {
         var caller = context.Caller();
         var image = ImageId.TryParse(id, null, out var known) ? await store.FindVisibleAsync(known, caller, ct) : null;
-        caller.Demand(Policies.ShowImage);
+        context.Demand(
+            Policies.ShowImage,
+            PolicyTarget.Of(image?.OwnerProjectId ?? caller.ProjectId).With("visibility", image?.Visibility).With("member_id", caller.ProjectId));
         return image is null ? throw Fault.NotFound($"No image found with ID {id}") : TypedResults.Ok(ImageView.Of(image));
     }
 
@@ -62,7 +65,7 @@ internal static class ImageEndpoints
     {
         var caller = context.Caller();
         var keep = new ListQuery(context).Switch("keep_snapshots");
-        var image = await RequireOwnAsync(store, id, caller, Policies.DeleteImage, ct);
+        var image = await RequireOwnAsync(store, id, context, Policies.DeleteImage, ct);
         if (image.Status is ImageStatus.Queued && await making.CancelAsync(image.Id, ct))
         {
             await runs.UntilMadeOrNotAsync(image.Id, ct);
@@ -80,20 +83,16 @@ internal static class ImageEndpoints
     /// <summary>
     /// The image if it is the caller's own to change: one that is not seen is not there, one that is only shown to the caller is forbidden. Source: Glance.
     /// </summary>
-    private static async Task<Image> RequireOwnAsync(ImageStore store, string id, Caller caller, string rule, CancellationToken ct)
+    private static async Task<Image> RequireOwnAsync(ImageStore store, string id, HttpContext context, string rule, CancellationToken ct)
     {
+        var caller = context.Caller();
         var image = ImageId.TryParse(id, null, out var known) ? await store.FindVisibleAsync(known, caller, ct) : null;
         if (image is null)
         {
             throw Fault.NotFound($"Failed to find image {id} to {(rule == Policies.DeleteImage ? "delete" : "update")}");
         }
 
-        if (!caller.IsAdmin && image.OwnerProjectId != caller.ProjectId)
-        {
-            throw Fault.Forbidden($"You are not authorized to complete {rule} action.");
-        }
-
-        caller.Demand(rule);
+        context.Demand(rule, PolicyTarget.Of(image.OwnerProjectId));
         return image;
     }
 

@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
@@ -25,7 +26,7 @@ internal static class OperationEndpoints
     private static async Task<Ok<OperationList>> ListAsync(HttpContext context, OperationStore store, CancellationToken ct)
     {
         var caller = context.Caller();
-        caller.Demand(Policies.ReadOperations);
+        context.Demand(Policies.ReadOperations);
         var query = new ListQuery(context);
         query.RequireKnown("image_id", "all_projects", "limit", "marker");
         ImageId? image = query.Text("image_id") is not { } text ? null
@@ -41,14 +42,14 @@ internal static class OperationEndpoints
     private static async Task<Ok<OperationView>> ShowAsync(string id, HttpContext context, OperationStore store, CancellationToken ct)
     {
         var operation = await RequireAsync(store, id, context.Caller(), ct);
-        context.Caller().Demand(Policies.ReadOperations);
+        context.Demand(Policies.ReadOperations, PolicyTarget.Of(operation.ProjectId, operation.UserId));
         return TypedResults.Ok(OperationView.Of(operation, context));
     }
 
     private static async Task<Accepted<OperationView>> CancelAsync(string id, HttpContext context, OperationStore store, ResourceRuns runs, CancellationToken ct)
     {
         var operation = await RequireAsync(store, id, context.Caller(), ct);
-        context.Caller().Demand(Policies.CancelOperation);
+        context.Demand(Policies.CancelOperation, PolicyTarget.Of(operation.ProjectId, operation.UserId));
         if (operation.Kind is OperationKind.DeleteImage)
         {
             throw Fault.Conflict($"Operation {id} deletes an image: a deletion that has begun goes forward, it cannot be cancelled.");

@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Versions;
@@ -41,7 +42,7 @@ internal static class SnapshotEndpoints
     {
         var caller = context.Caller();
         var snapshot = await store.RequireAsync(id, caller, ct);
-        caller.Demand(Policies.ShowSnapshot);
+        context.Demand(Policies.ShowSnapshot, PolicyTarget.Of(snapshot.ProjectId, snapshot.UserId));
         return TypedResults.Ok(new OneSnapshot(SnapshotView.Of(snapshot, context.Microversion())));
     }
 
@@ -60,7 +61,7 @@ internal static class SnapshotEndpoints
         var input = new CreateVolumeSnapshotInput(
             key is null ? SnapshotId.New() : DeterministicId.Snapshot(caller.ProjectId, key), volume.Id, request.Name, request.Description, request.Metadata,
             request.AllowInUse(context.Microversion()), caller, context.TraceIdentifier);
-        caller.Demand(Policies.CreateSnapshot);
+        context.Demand(Policies.CreateSnapshot, PolicyTarget.Of(volume.ProjectId, volume.UserId));
         var snapshot = await runs.CreateSnapshotAsync(input, ct);
         return TypedResults.Accepted((string?)null, new OneSnapshot(SnapshotView.Changed(snapshot, context.Microversion())));
     }
@@ -69,7 +70,7 @@ internal static class SnapshotEndpoints
     {
         var caller = context.Caller();
         var snapshot = await store.RequireAsync(id, caller, ct);
-        caller.Demand(Policies.DeleteSnapshot);
+        context.Demand(Policies.DeleteSnapshot, PolicyTarget.Of(snapshot.ProjectId, snapshot.UserId));
         await runs.DeleteSnapshotAsync(new(snapshot.Id, Force: false, caller, context.TraceIdentifier), ct);
         return TypedResults.Accepted((string?)null);
     }
@@ -77,7 +78,7 @@ internal static class SnapshotEndpoints
     private static async Task<Ok<SnapshotList<T>>> PageAsync<T>(HttpContext context, SnapshotStore store, Func<Snapshot, T> view, CancellationToken ct)
     {
         var caller = context.Caller();
-        caller.Demand(Policies.ListSnapshots);
+        context.Demand(Policies.ListSnapshots);
         var query = new ListQuery(context);
         query.RequireNewestFirst();
         if (context.Microversion() >= UnknownFiltersRefused)

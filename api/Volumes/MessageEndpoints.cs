@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Versions;
 using SnapshotFlow.Model;
@@ -27,7 +28,7 @@ internal static class MessageEndpoints
     private static async Task<Ok<MessageList>> ListAsync(HttpContext context, UserMessageStore store, TimeProvider time, CancellationToken ct)
     {
         var caller = RequireVersion(context);
-        caller.Demand(Policies.ListMessages);
+        context.Demand(Policies.ListMessages);
         var query = new ListQuery(context);
         query.RequireNewestFirst();
         var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.NotFound($"Message with ID {text} could not be found.")));
@@ -43,7 +44,7 @@ internal static class MessageEndpoints
     {
         var caller = RequireVersion(context);
         var message = await RequireAsync(store, id, caller, ct);
-        caller.Demand(Policies.ShowMessage);
+        context.Demand(Policies.ShowMessage, PolicyTarget.Of(message.ProjectId));
         return TypedResults.Ok(new OneMessage(MessageView.Of(message, context)));
     }
 
@@ -51,7 +52,7 @@ internal static class MessageEndpoints
     {
         var caller = RequireVersion(context);
         var message = await RequireAsync(store, id, caller, ct);
-        caller.Demand(Policies.DeleteMessage);
+        context.Demand(Policies.DeleteMessage, PolicyTarget.Of(message.ProjectId));
         await store.DeleteAsync(message.Id, ct);
         return TypedResults.NoContent();
     }

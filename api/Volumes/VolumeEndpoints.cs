@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Versions;
@@ -39,7 +40,7 @@ internal static class VolumeEndpoints
     private static async Task<Ok<OneVolume>> ShowAsync(string id, HttpContext context, VolumeStore store, CancellationToken ct)
     {
         var volume = await RequireAsync(store, id, context.Caller(), ct);
-        context.Caller().Demand(Policies.ShowVolume);
+        context.Demand(Policies.ShowVolume, PolicyTarget.Of(volume.ProjectId, volume.UserId));
         return TypedResults.Ok(new OneVolume((await ViewsAsync([volume], context, store, ct)).Single()));
     }
 
@@ -48,7 +49,7 @@ internal static class VolumeEndpoints
         var request = CreateVolumeRequest.Parse(await JsonBody.ReadAsync(context.Request, ct));
         var key = IdempotencyKey.Of(context.Request);
         var caller = context.Caller();
-        caller.Demand(Policies.CreateVolume);
+        context.Demand(Policies.CreateVolume);
         var snapshot = request.Snapshot ?? await RootOfAsync(request.Image!.Value, context, images, snapshots, ct);
         if (await snapshots.FindVisibleAsync(snapshot, caller, ct) is null)
         {
@@ -66,7 +67,7 @@ internal static class VolumeEndpoints
     {
         var caller = context.Caller();
         var volume = await RequireAsync(store, id, caller, ct);
-        caller.Demand(Policies.DeleteVolume);
+        context.Demand(Policies.DeleteVolume, PolicyTarget.Of(volume.ProjectId, volume.UserId));
         await runs.DeleteVolumeAsync(new(volume.Id, Force: false, caller, context.TraceIdentifier), ct);
         return TypedResults.Accepted((string?)null);
     }
@@ -122,7 +123,7 @@ internal static class VolumeEndpoints
         HttpContext context, VolumeStore store, Func<IReadOnlyList<Volume>, CancellationToken, Task<IEnumerable<T>>> views, CancellationToken ct)
     {
         var caller = context.Caller();
-        caller.Demand(Policies.ListVolumes);
+        context.Demand(Policies.ListVolumes);
         var query = new ListQuery(context);
         query.RequireNewestFirst();
         var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.NotFound($"Volume {text} could not be found.")));
