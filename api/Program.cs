@@ -87,9 +87,12 @@ public static class Program
         app.MapVolumeTypes();
         app.MapImages();
         app.MapSnapshots();
+        app.MapVolumes();
+        app.MapMessages();
         app.MapRuns();
         app.MapAdmin();
         app.MapOpenApiDocument();
+        app.MapOperations();
         return app;
     }
 

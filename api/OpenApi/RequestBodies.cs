@@ -36,6 +36,7 @@ internal static class RequestBodies
             Object(["server_id", "name"], ("server_id", Uuid), ("name", Text), ("metadata", Texts), ("quiesce", """{"enum": ["auto", "always", "never"]}"""),
                 ("freeze_deadline", """{"type": "number", "minimum": 1, "maximum": 60}"""), ("on_expiry", """{"enum": ["fail", "downgrade"]}"""), ("dry_run", Flag)),
             """{"server_id": "11111111-2222-3333-4444-555555555555", "name": "before-upgrade"}"""),
+        ["POST /runs/{id}/restore"] = (Object([], ("name", Text)), """{"name": "again"}"""),
         ["POST /admin/servers"] = (Wrap("server", Server), """{"server": {"id": "0d3c5b7a-91e2-4f64-8a8b-5c7d9e1f3a42", "project_id": "…", "name": "web", "host": "node-1", "block_devices": []}}"""),
         ["POST /admin/volumes"] = (Wrap("volume", Volume), """{"volume": {"id": "6a1d7f0c-3b52-4e8f-9c1d-2f6b8a4e7d90", "project_id": "…", "size": 20, "backend": "node-1@file"}}"""),
         ["POST /admin/volume-types"] = (Wrap("volume_type", VolumeType), """{"volume_type": {"name": "fast"}}"""),
@@ -68,7 +69,7 @@ internal static class RequestBodies
         }
 
         if (path.EndsWith("/servers", StringComparison.Ordinal) || path.EndsWith("/detail", StringComparison.Ordinal) && !path.Contains("quota", StringComparison.Ordinal)
-            || path.EndsWith("/snapshots", StringComparison.Ordinal) || path.EndsWith("/volumes", StringComparison.Ordinal) || path is "/image/v2/images" or "/runs")
+            || path.EndsWith("/snapshots", StringComparison.Ordinal) || path.EndsWith("/volumes", StringComparison.Ordinal) || path.EndsWith("/messages", StringComparison.Ordinal) || path is "/image/v2/images" or "/runs" or "/operations")
         {
             yield return ("limit", JsonSchemaType.Integer, "Most items of the page.");
             yield return ("marker", JsonSchemaType.String, "Id of the last item of the page before.");

@@ -64,6 +64,16 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         GET    /volume/v3/{project_id}/snapshots                                        200 200 200 200 401
         GET    /volume/v3/{project_id}/snapshots/detail                                 200 200 200 200 401
         GET    /volume/v3/{project_id}/snapshots/{id}                                   200 200 404 200 401
+        POST   /volume/v3/{project_id}/snapshots                                        503 403 404 503 401
+        DELETE /volume/v3/{project_id}/snapshots/{id}                                   503 403 404 503 401
+        GET    /volume/v3/{project_id}/volumes                                          200 200 200 200 401
+        GET    /volume/v3/{project_id}/volumes/detail                                   200 200 200 200 401
+        GET    /volume/v3/{project_id}/volumes/{id}                                     200 200 404 200 401
+        POST   /volume/v3/{project_id}/volumes                                          503 403 404 503 401
+        DELETE /volume/v3/{project_id}/volumes/{id}                                     503 403 404 503 401
+        GET    /volume/v3/{project_id}/messages                                         200 200 200 200 401
+        GET    /volume/v3/{project_id}/messages/{id}                                    200 200 404 200 401
+        DELETE /volume/v3/{project_id}/messages/{id}                                    204 403 404 204 401
         GET    /volume/v3/{project_id}/limits                                           200 200 200 200 401
         GET    /volume/v3/{project_id}/os-quota-sets/{id}                               200 200 403 200 401
         GET    /volume/v3/{project_id}/os-quota-sets/{id}/defaults                      200 200 403 200 401
@@ -75,10 +85,17 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         GET    /image/v2/images                                                         200 200 200 200 401
         GET    /image/v2/images/{id}                                                    200 200 404 200 401
 
+        DELETE /image/v2/images/{id}                                                    503 403 404 503 401
+
         POST   /runs                                                                    503 403 404 503 401
         GET    /runs                                                                    200 200 200 200 401
         GET    /runs/{id}                                                               200 200 404 200 401
         POST   /runs/{id}/cancel                                                        409 403 404 409 401
+
+        POST   /runs/{id}/restore                                                       503 403 404 503 401
+        GET    /operations                                                              200 200 200 200 401
+        GET    /operations/{id}                                                         200 200 404 200 401
+        POST   /operations/{id}/cancel                                                  503 403 404 503 401
 
         POST   /admin/servers                                                           403 403 403 400 401
         POST   /admin/volumes                                                           403 403 403 400 401
@@ -110,9 +127,14 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         var run = Given.Run(Tokens.Project, image);
         var type = new VolumeType { Id = Guid.NewGuid(), Name = $"type-{Guid.NewGuid():N}" };
         await api.Service<InventoryStore>().RegisterAsync(new([type], [], [], []), Given.Now, Ct);
+        var operation = new Operation
+        {
+            Id = OperationId.New(), Kind = OperationKind.RestoreImage, ImageId = image, ProjectId = Tokens.Project, UserId = "u", RequestId = "req-1", Status = RunStatus.Running, StartedAt = Given.Now,
+        };
         await api.Service<Database>().WriteAsync(
             async s =>
             {
+                await api.Service<OperationStore>().OpenAsync(s, operation);
                 await api.Service<SnapshotStore>().AddAsync(s, [snapshot]);
                 await api.Service<ImageStore>().AddQueuedAsync(s, image, Given.Draft(Tokens.Project), Given.Now);
                 await api.Service<ImageStore>().ActivateAsync(s, image, new Dictionary<string, string>(), null, Given.Now);
@@ -121,12 +143,13 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
                 await api.Service<InstanceActionStore>().StartAsync(s, server.Id, InstanceAction.CreateImage, InstanceActionEvent.ApiSnapshotInstance, "req-recorded", Given.Member(Tokens.Project), Given.Now);
             },
             Ct);
+        await AddMessageAsync();
         ids["/servers/{id}"] = server.Id.ToString();
         ids["/snapshots/{id}"] = snapshot.Id.ToString();
         ids["/volumes/{id}"] = volume.ToString();
         ids["/images/{id}"] = image.ToString();
         ids["/runs/{id}"] = image.ToString();
-        ids["/operations/{id}"] = image.ToString();
+        ids["/operations/{id}"] = operation.Id.ToString();
         ids["/types/{id}"] = type.Id.ToString();
         ids["/projects/{id}"] = Tokens.Project;
         ids["/os-quota-sets/{id}"] = Tokens.Project;
@@ -134,6 +157,14 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         ids["/domains/{id}"] = "default";
         ids["{request_id}"] = "req-recorded";
         ids["{volume_id}"] = volume.ToString();
+    }
+
+    /// <summary>A message that can be deleted, once more.</summary>
+    private async Task AddMessageAsync()
+    {
+        var message = new UserMessage(Guid.NewGuid(), Tokens.Project, "VOLUME", Guid.NewGuid(), "VOLUME_1", "text", "req-1", TimeProvider.System.GetUtcNow());
+        await api.Service<Database>().WriteAsync(s => api.Service<UserMessageStore>().AddAsync(s, message), Ct);
+        ids["/messages/{id}"] = message.Id.ToString();
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
@@ -156,6 +187,11 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
             foreach (var i in new[] { 4, 2, 1, 3, 0 })
             {
                 var answer = await SendAsync(route, Personas[i]);
+                if (route.StartsWith("DELETE", StringComparison.Ordinal) && (int)answer.Status == 204)
+                {
+                    await AddMessageAsync();
+                }
+
                 if ((int)answer.Status != statuses[i])
                 {
                     wrong.Add($"{route} as {Personas[i]}: {(int)answer.Status}, expected {statuses[i]}: {answer.Text}");
@@ -236,7 +272,7 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         }
 
         path = path.Replace("{id}", id ?? "none", StringComparison.Ordinal);
-        (string, string)[] headers = pattern.EndsWith("/auth/tokens", StringComparison.Ordinal) && method != "POST" ? [("X-Subject-Token", await SubjectAsync())] : [];
+        (string, string)[] headers = pattern.StartsWith("/volume/v3/{project_id}", StringComparison.Ordinal) ? [("OpenStack-API-Version", "volume 3.66")] : pattern.EndsWith("/auth/tokens", StringComparison.Ordinal) && method != "POST" ? [("X-Subject-Token", await SubjectAsync())] : [];
         return method is "GET" or "HEAD" or "DELETE"
             ? await api.SendAsync(new(method), path, token, null, headers)
             : await api.SendAsync(new(method), path, token, new StringContent(Body(route, id), System.Text.Encoding.UTF8, "application/json"), headers);
@@ -246,6 +282,8 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
     {
         "POST /compute/v2.1/servers/{id}/action" => """{"createImage": {"name": "a"}}""",
         "POST /runs" => JsonSerializer.Serialize(new { server_id = id ?? ids["/servers/{id}"], name = "a" }),
+        "POST /volume/v3/{project_id}/snapshots" => JsonSerializer.Serialize(new { snapshot = new { volume_id = id ?? ids["/volumes/{id}"] } }),
+        "POST /volume/v3/{project_id}/volumes" => JsonSerializer.Serialize(new { volume = new { snapshot_id = id ?? ids["/snapshots/{id}"] } }),
         _ => "{}",
     };
 
