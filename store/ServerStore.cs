@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Npgsql;
 using SnapshotFlow.Model;
 
 namespace SnapshotFlow.Store;
@@ -34,7 +35,11 @@ public sealed class ServerStore(Database database)
     /// <param name="projectId">Whose; null for every project's.</param>
     /// <param name="page">Which. An unknown marker is <see cref="ErrorKind.InvalidRequest"/>.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public Task<IReadOnlyList<Server>> ListAsync(string? projectId, Page page, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<Server>> ListAsync(string? projectId, Page page, CancellationToken cancellationToken) => ListAsync(projectId, new(), page, cancellationToken);
+
+    /// <inheritdoc cref="ListAsync(string?, Page, CancellationToken)"/>
+    /// <param name="filter">Which of them. A name that is no regular expression is <see cref="ErrorKind.InvalidRequest"/>.</param>
+    public async Task<IReadOnlyList<Server>> ListAsync(string? projectId, ServerFilter filter, Page page, CancellationToken cancellationToken)
     {
         const string Marker = """
             SELECT created_at FROM servers WHERE id = @Marker AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
@@ -44,17 +49,27 @@ public sealed class ServerStore(Database database)
             FROM servers
             WHERE vm_state <> 'deleted'
               AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
+              AND (@Name::text IS NULL OR name ~ @Name)
+              AND (@VmState::text IS NULL OR vm_state = @VmState)
               AND (@After::timestamptz IS NULL OR (created_at, id) < (@After, @Marker::uuid))
             ORDER BY created_at DESC, id DESC
             LIMIT @Limit
             """;
-        return database.ReadAsync<IReadOnlyList<Server>>(
-            async s =>
-            {
-                var after = await page.AfterAsync(s, Marker, new { page.Marker, ProjectId = projectId }, ErrorKind.InvalidRequest, "server");
-                return [.. (await s.ListAsync<ServerRow>(Sql, new { ProjectId = projectId, After = after, page.Marker, page.Limit })).Select(r => r.ToModel())];
-            },
-            cancellationToken);
+        try
+        {
+            return await database.ReadAsync<IReadOnlyList<Server>>(
+                async s =>
+                {
+                    var after = await page.AfterAsync(s, Marker, new { page.Marker, ProjectId = projectId }, ErrorKind.InvalidRequest, "server");
+                    var args = new { ProjectId = projectId, filter.Name, VmState = filter.VmState?.ToText(), After = after, page.Marker, page.Limit };
+                    return [.. (await s.ListAsync<ServerRow>(Sql, args)).Select(r => r.ToModel())];
+                },
+                cancellationToken);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.InvalidRegularExpression)
+        {
+            throw new SnapshotFlowException(ErrorKind.InvalidRequest, $"Invalid input for query parameters name. Value: {filter.Name}. It is not a regular expression");
+        }
     }
 
     /// <summary>The server's block devices in the order of their records.</summary>
@@ -288,6 +303,11 @@ public sealed class ServerStore(Database database)
         };
     }
 }
+
+/// <summary>Which servers to list.</summary>
+/// <param name="Name">A regular expression that the name holds, as in Nova; null for any.</param>
+/// <param name="VmState">The state; null for any.</param>
+public sealed record ServerFilter(string? Name = null, VmState? VmState = null);
 
 /// <summary>A volume of a server.</summary>
 public sealed record AttachedVolume

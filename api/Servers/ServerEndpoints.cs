@@ -79,6 +79,14 @@ internal static class ServerEndpoints
             : TypedResults.Accepted((string?)null, new CreatedImage(image));
     }
 
+    /// <summary>A status that is none of Nova's is no server's. Source: Nova, <c>GET /servers</c>: an unknown status answers an empty list.</summary>
+    private static ServerFilter Filter(ListQuery query)
+    {
+        VmState? state = query.Text("status") is not { } status ? null
+            : Enum.GetValues<VmState>().Cast<VmState?>().FirstOrDefault(s => ServerStates.Status(s!.Value).Equals(status, StringComparison.OrdinalIgnoreCase)) ?? VmState.Deleted;
+        return new(query.Text("name"), state);
+    }
+
     private static async Task<Ok<ServerList<T>>> PageAsync<T>(
         string rule, HttpContext context, ServerStore store, Func<IReadOnlyList<Server>, Task<IEnumerable<T>>> views, CancellationToken ct)
     {
@@ -86,7 +94,7 @@ internal static class ServerEndpoints
         context.Demand(rule);
         var query = new ListQuery(context);
         var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.BadRequest($"marker [{text}] not found")));
-        var servers = await store.ListAsync(query.Switch("all_tenants") && context.May(Policies.ListServersOfAll, PolicyTarget.Of(caller.ProjectId)) ? null : caller.ProjectId, page, ct);
+        var servers = await store.ListAsync(query.Switch("all_tenants") && context.May(Policies.ListServersOfAll, PolicyTarget.Of(caller.ProjectId)) ? null : caller.ProjectId, Filter(query), page, ct);
         IReadOnlyList<Link>? links = page.Limit > 0 && servers.Count == page.Limit ? [Link.Next(context.Url(query.NextPage(servers[^1].Id)))] : null;
         return TypedResults.Ok(new ServerList<T>((await views(servers)).ToList(), links));
     }
