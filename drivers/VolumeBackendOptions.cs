@@ -1,5 +1,6 @@
 using SnapshotFlow.Drivers.File;
 using SnapshotFlow.Drivers.Memory;
+using SnapshotFlow.Drivers.Rbd;
 
 namespace SnapshotFlow.Drivers;
 
@@ -14,6 +15,9 @@ public sealed class VolumeBackendOptions
 
     /// <summary>For <c>file</c>: absolute path of an existing directory that holds volumes and snapshots. Required there, refused elsewhere.</summary>
     public string? Root { get; set; }
+
+    /// <summary>For <c>rbd</c>: the cluster and the pool. Required there, refused elsewhere.</summary>
+    public RbdOptions? Rbd { get; set; }
 
     /// <summary>How many driver calls run at the same time in this process, 1 to 256; more wait. Default 8.</summary>
     public int Concurrency { get; set; } = 8;
@@ -41,9 +45,18 @@ public sealed class VolumeBackendOptions
             wrong.Add($"{section}:{nameof(Root)}: '{Root}' is not an absolute path; the file driver needs the directory of its volumes and snapshots");
         }
 
-        if (Driver == InMemoryVolumeDriver.Kind && Root is not null)
+        if (Driver is InMemoryVolumeDriver.Kind or RbdVolumeDriver.Kind && Root is not null)
         {
-            wrong.Add($"{section}:{nameof(Root)}: the memory driver has no directory; remove the key");
+            wrong.Add($"{section}:{nameof(Root)}: the {Driver} driver has no directory; remove the key");
+        }
+
+        if (Driver == RbdVolumeDriver.Kind)
+        {
+            wrong.AddRange((Rbd ?? new()).Validate($"{section}:{nameof(Rbd)}"));
+        }
+        else if (Rbd is not null)
+        {
+            wrong.Add($"{section}:{nameof(Rbd)}: these keys are for the driver {RbdVolumeDriver.Kind}; remove them");
         }
 
         if (Concurrency is < 1 or > 256)

@@ -97,6 +97,7 @@ internal sealed record EvidenceView(
     DateTimeOffset? ThawedAt,
     double? FreezeMs,
     bool LeaseExpired,
+    string Cut,
     double? CutSkewMs,
     IReadOnlyList<CutView> Cuts)
 {
@@ -107,6 +108,7 @@ internal sealed record EvidenceView(
         e.ThawedAt,
         RunView.Milliseconds(e.Freeze),
         e.LeaseExpired,
+        e.Cut,
         RunView.Milliseconds(e.CutSkew),
         e.Cuts.Select(CutView.Of).ToList());
 }

@@ -66,6 +66,14 @@ public sealed class RecordingRuns(CreateImageFixture fixture) : IClassFixture<Cr
                 cloud.Script("DeleteVolumeSnapshot", Fault.Fails());
                 return cloud;
             }),
+            ["completed-group"] = new(() => new FakeCloud { GroupCut = GroupCut.Always }),
+            ["completed-group-unless-frozen"] = new(() => new FakeCloud { GroupCut = GroupCut.UnlessFrozen, Guest = new(false, "no answer") }),
+            ["failed-group"] = new(() =>
+            {
+                var cloud = new FakeCloud { GroupCut = GroupCut.Always };
+                cloud.Script("CreateGroupSnapshot", Fault.DoneButFails());
+                return cloud;
+            }),
             ["refused-required-agent-silent"] = new(() => new FakeCloud { Guest = new(false, "no answer"), RequireQuiesce = true }),
             ["refused-quota"] = new(() => Scripted("CheckQuota", Fault.Fails(ErrorKind.QuotaExceeded))),
             ["refused-not-found"] = new(() => Scripted("PrepareImage", Fault.Fails(ErrorKind.NotFound))),
