@@ -140,7 +140,7 @@ public interface IVolumeDriver
 /// <summary>Facts about a back end, fixed while the process runs.</summary>
 public sealed record DriverCapabilities
 {
-    /// <summary>Kind of back end as the configuration names it: <c>file</c>, <c>rbd</c>, <c>memory</c>.</summary>
+    /// <summary>Kind of back end as the configuration names it: <c>file</c>, <c>rbd</c>, <c>qemu</c>, <c>memory</c>.</summary>
     public required string Backend { get; init; }
 
     /// <summary>Whether a volume may be cut while a running server has it attached. False: only of stopped servers.</summary>

@@ -31,6 +31,7 @@ public sealed partial class RbdVolumeDriver : IGroupSnapshots, IRevertToSnapshot
             var notes = new ConcurrentBag<RbdVolumeNote>();
             try
             {
+                using var turn = RbdVolumeNote.LockGroup(pool, group, options.OperationTimeout, ct);
                 AtOnce(ordered, m => notes.Add(Lock(pool, m.Volume, exclusive: false, ct)));
                 if (Existing(pool, ledger, ordered, group) is not { } cut)
                 {
@@ -38,6 +39,7 @@ public sealed partial class RbdVolumeDriver : IGroupSnapshots, IRevertToSnapshot
                     cut = CutGroup(pool, ledger, ordered, group);
                 }
 
+                turn.Remove();
                 return (IReadOnlyList<CreatedSnapshot>)[.. members.Select(m => Created(m.Snapshot, cut[m.Snapshot]))];
             }
             finally

@@ -252,8 +252,9 @@ public sealed partial class RbdVolumeDriver : IVolumeDriver, IDisposable
         WithOptions(native =>
         {
             RbdErrors.Check(Librbd.rbd_image_options_set_uint64(native, Librbd.CloneFormat, 2), "rbd_image_options_set", "clone format");
-            return RbdErrors.Check(
-                Librbd.rbd_clone3(pool, Names.Volume(source.Volume), Names.Snapshot(source.Snapshot), pool, Names.Volume(volume), native), "rbd_clone", Names.Volume(volume));
+            var cloned = Librbd.rbd_clone3(pool, Names.Volume(source.Volume), Names.Snapshot(source.Snapshot), pool, Names.Volume(volume), native);
+            // It was deleted since it was found.
+            return cloned == -RbdErrors.ENOENT ? throw VolumeRequest.NoSnapshot(source.Volume, source.Snapshot, Kind) : RbdErrors.Check(cloned, "rbd_clone", Names.Volume(volume));
         });
         if (sizeBytes > source.SizeBytes)
         {

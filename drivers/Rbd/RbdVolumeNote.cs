@@ -31,18 +31,26 @@ internal sealed class RbdVolumeNote : IDisposable
     private readonly bool exclusive;
     private bool removed;
 
-    private RbdVolumeNote(RadosPoolHandle pool, VolumeId volume, bool exclusive)
+    private RbdVolumeNote(RadosPoolHandle pool, string name, bool exclusive)
     {
         this.pool = pool;
+        this.name = name;
         this.exclusive = exclusive;
-        name = $"snapshotflow.{Names.Volume(volume)}";
     }
 
     /// <summary>Waits until the lock is free.</summary>
     /// <exception cref="SnapshotFlowException"><see cref="ErrorKind.Busy"/>: it is not within <paramref name="patience"/>.</exception>
-    public static RbdVolumeNote Lock(RadosPoolHandle pool, VolumeId volume, bool exclusive, TimeSpan patience, CancellationToken ct)
+    public static RbdVolumeNote Lock(RadosPoolHandle pool, VolumeId volume, bool exclusive, TimeSpan patience, CancellationToken ct) =>
+        Lock(pool, $"snapshotflow.{Names.Volume(volume)}", $"volume {volume} is being made, cut or deleted", exclusive, patience, ct);
+
+    /// <summary>Keeps those who cut one group apart; the note is to be removed at the end.</summary>
+    /// <inheritdoc cref="Lock(RadosPoolHandle, VolumeId, bool, TimeSpan, CancellationToken)"/>
+    public static RbdVolumeNote LockGroup(RadosPoolHandle pool, string group, TimeSpan patience, CancellationToken ct) =>
+        Lock(pool, $"snapshotflow.{group}", $"group {group} is being cut", exclusive: true, patience, ct);
+
+    private static RbdVolumeNote Lock(RadosPoolHandle pool, string name, string busy, bool exclusive, TimeSpan patience, CancellationToken ct)
     {
-        var note = new RbdVolumeNote(pool, volume, exclusive);
+        var note = new RbdVolumeNote(pool, name, exclusive);
         for (var since = System.Diagnostics.Stopwatch.GetTimestamp(); ;)
         {
             ct.ThrowIfCancellationRequested();
@@ -56,7 +64,7 @@ internal sealed class RbdVolumeNote : IDisposable
             if (System.Diagnostics.Stopwatch.GetElapsedTime(since) > patience)
             {
                 throw new SnapshotFlowException(ErrorKind.Busy,
-                    $"volume {volume} is being made, cut or deleted by another call; try again. If its worker died, its lock ends {Lease.TotalSeconds:0} s after it was taken");
+                    $"{busy} by another call; try again. If its worker died, its lock ends {Lease.TotalSeconds:0} s after it was taken");
             }
 
             ct.WaitHandle.WaitOne(AskAgain);
