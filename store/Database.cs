@@ -9,7 +9,9 @@ namespace SnapshotFlow.Store;
 /// The way into PostgreSQL: a function receives a <see cref="Session"/> and cannot forget to end it. Everything that means "no answer" becomes
 /// <see cref="ErrorKind.BackendUnavailable"/>; a lost answer to a commit too, so whatever writes must be repeatable.
 /// </summary>
-public sealed class Database(NpgsqlDataSource source)
+/// <param name="source">Where it is.</param>
+/// <param name="beforeCommit">Called in every transaction when all of it is written and nothing is committed; what it throws rolls back. Null: nothing.</param>
+public sealed class Database(NpgsqlDataSource source, Func<Task>? beforeCommit = null)
 {
     static Database()
     {
@@ -34,6 +36,11 @@ public sealed class Database(NpgsqlDataSource source)
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellationToken);
         var result = await write(new Session(connection, transaction, cancellationToken));
+        if (beforeCommit is not null)
+        {
+            await beforeCommit();
+        }
+
         await transaction.CommitAsync(cancellationToken);
         return result;
     });

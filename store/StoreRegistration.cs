@@ -26,7 +26,9 @@ public static class StoreRegistration
             .AddSingleton<RunStore>()
             .AddSingleton<NotificationStore>()
             .AddSingleton<FindingStore>()
-            .AddSingleton<ReconciliationStore>();
+            .AddSingleton<DevelopmentTokenStore>()
+            .AddSingleton<ReconciliationStore>()
+            .AddSingleton<OperationsStore>();
     }
 
     private static NpgsqlDataSource DataSource(StoreOptions options, ILoggerFactory? loggers)

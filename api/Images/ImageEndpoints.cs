@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
@@ -34,7 +35,7 @@ internal static class ImageEndpoints
     private static async Task<Ok<ImageList>> ListAsync(HttpContext context, ImageStore store, CancellationToken ct)
     {
         var caller = context.Caller();
-        caller.Demand(Policies.ListImages);
+        context.Demand(Policies.ListImages);
         var query = new ListQuery(context);
         query.RequireNewestFirst();
         var page = new Page(
@@ -48,7 +49,9 @@ internal static class ImageEndpoints
     {
         var caller = context.Caller();
         var image = ImageId.TryParse(id, null, out var known) ? await store.FindVisibleAsync(known, caller, ct) : null;
-        caller.Demand(Policies.ShowImage);
+        context.Demand(
+            Policies.ShowImage,
+            PolicyTarget.Of(image?.OwnerProjectId ?? caller.ProjectId).With("visibility", image?.Visibility).With("member_id", caller.ProjectId));
         return image is null ? throw Fault.NotFound($"No image found with ID {id}") : TypedResults.Ok(ImageView.Of(image));
     }
 

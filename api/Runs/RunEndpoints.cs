@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Servers;
 using SnapshotFlow.Model;
@@ -32,7 +33,8 @@ internal static class RunEndpoints
         var key = IdempotencyKey.Of(context.Request);
         var caller = context.Caller();
         var server = await servers.RequireAsync(request.Server.ToString(), caller, ct);
-        caller.Demand(Policies.CreateImage);
+        context.Demand(Policies.CreateImage, PolicyTarget.Of(server.ProjectId, server.UserId));
+        context.Demand(Policies.CreateVolumeBackedImage, PolicyTarget.Of(server.ProjectId, server.UserId));
         var input = new CreateImageInput(
             IdempotencyKey.Image(request.DryRun ? null : key, caller), server.Id, request.Name, request.Metadata, caller, context.TraceIdentifier,
             request.Quiesce, request.FreezeDeadline, request.OnExpiry);
@@ -48,11 +50,11 @@ internal static class RunEndpoints
     private static async Task<Ok<RunList>> ListAsync(HttpContext context, RunStore store, CancellationToken ct)
     {
         var caller = context.Caller();
-        caller.Demand(Policies.ReadRuns);
+        context.Demand(Policies.ReadRuns);
         var query = new ListQuery(context);
         query.RequireKnown("status", "all_projects", "limit", "marker");
         var everywhere = query.Switch("all_projects");
-        if (everywhere && !caller.IsAdmin)
+        if (everywhere && !context.May(Policies.ReadRunsOfAll, PolicyTarget.Of(caller.ProjectId)))
         {
             throw Fault.Forbidden("Policy doesn't allow all_projects to be used: it is for administrators.");
         }
@@ -70,7 +72,7 @@ internal static class RunEndpoints
     private static async Task<Ok<RunView>> ShowAsync(string id, HttpContext context, RunStore store, ImageRuns runs, CancellationToken ct)
     {
         var run = await RequireAsync(store, id, context.Caller(), ct);
-        context.Caller().Demand(Policies.ReadRuns);
+        context.Demand(Policies.ReadRuns, PolicyTarget.Of(run.ProjectId, run.UserId));
         var live = run.Status is RunStatus.Running ? await runs.ProgressAsync(run.ImageId, ct) : null;
         return TypedResults.Ok(RunView.Of(run, live, context));
     }
@@ -78,7 +80,7 @@ internal static class RunEndpoints
     private static async Task<Accepted<StartedRun>> CancelAsync(string id, HttpContext context, RunStore store, ImageRuns runs, CancellationToken ct)
     {
         var run = await RequireAsync(store, id, context.Caller(), ct);
-        context.Caller().Demand(Policies.CancelRun);
+        context.Demand(Policies.CancelRun, PolicyTarget.Of(run.ProjectId, run.UserId));
         return run.Status is RunStatus.Running && await runs.CancelAsync(run.ImageId, ct)
             ? TypedResults.Accepted($"/runs/{run.ImageId}", StartedRun.Of(run.ImageId, context))
             : throw Fault.Conflict($"Run {run.ImageId} is over, there is nothing to cancel: see GET /runs/{run.ImageId}.");

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using SnapshotFlow.Telemetry;
 using Temporalio.Client;
 using Temporalio.Common.EnvConfig;
 
@@ -19,7 +20,7 @@ internal static class TemporalConnection
         var options = Load(configuration);
         services.AddSingleton<ITemporalClient>(provider =>
         {
-            options.LoggerFactory = provider.GetRequiredService<ILoggerFactory>();
+            options.AddTelemetry(provider);
             return TemporalClient.CreateLazy(options);
         });
         services.AddOptions<RunOptions>().BindConfiguration("Runs").ValidateOnStart()

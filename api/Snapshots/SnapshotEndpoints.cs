@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Versions;
 using SnapshotFlow.Model;
@@ -42,14 +43,14 @@ internal static class SnapshotEndpoints
             throw Fault.NotFound($"Snapshot {id} could not be found.");
         }
 
-        caller.Demand(Policies.ShowSnapshot);
+        context.Demand(Policies.ShowSnapshot, PolicyTarget.Of(snapshot.ProjectId, snapshot.UserId));
         return TypedResults.Ok(new OneSnapshot(SnapshotView.Of(snapshot, context.Microversion())));
     }
 
     private static async Task<Ok<SnapshotList<T>>> PageAsync<T>(HttpContext context, SnapshotStore store, Func<Snapshot, T> view, CancellationToken ct)
     {
         var caller = context.Caller();
-        caller.Demand(Policies.ListSnapshots);
+        context.Demand(Policies.ListSnapshots);
         var query = new ListQuery(context);
         query.RequireNewestFirst();
         if (context.Microversion() >= UnknownFiltersRefused)
