@@ -29,10 +29,9 @@ internal sealed class QmpConnection : IDisposable
     /// <summary>Connects and waits for the greeting.</summary>
     public static async Task<QmpConnection> OpenAsync(string path, CancellationToken ct)
     {
-        var connection = new QmpConnection(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified));
+        var connection = new QmpConnection(await ConnectAsync(path, ct).ConfigureAwait(false));
         try
         {
-            await connection.socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct).ConfigureAwait(false);
             if (!(await connection.ReadAsync(ct).ConfigureAwait(false)).TryGetProperty("QMP", out _))
             {
                 throw new QmpProtocolException("no QMP greeting");
@@ -79,6 +78,21 @@ internal sealed class QmpConnection : IDisposable
     {
         lines.Dispose();
         socket.Dispose();
+    }
+
+    private static async Task<Socket> ConnectAsync(string path, CancellationToken ct)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct).ConfigureAwait(false);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
     private static string Text(JsonElement element, string member) =>

@@ -40,15 +40,28 @@ internal sealed class QemuProcess : IAsyncDisposable
             "-chardev", $"socket,id=control,path={control},server=on,wait=off", "-mon", "chardev=control,mode=control",
         ];
         var started = new QemuProcess(Process.Start(new ProcessStartInfo("qemu-system-x86_64", arguments) { RedirectStandardError = true })!, root, control);
+        try
+        {
+            await started.ReadyAsync(sockets, ct);
+            return started;
+        }
+        catch
+        {
+            await started.DisposeAsync();
+            throw;
+        }
+    }
+
+    private async Task ReadyAsync(string sockets, CancellationToken ct)
+    {
         while (!System.IO.File.Exists(control) || !System.IO.File.Exists(Path.Join(sockets, "guest.sock")))
         {
             ct.ThrowIfCancellationRequested();
-            Assert.False(started.process.HasExited, "QEMU ended at once");
+            Assert.False(process.HasExited, "QEMU ended at once");
             ct.WaitHandle.WaitOne(10);
         }
 
         using var first = await QmpConnection.OpenAsync(control, ct);
-        return started;
     }
 
     /// <summary>Opens a volume, as the start of a guest would; from then on it is written to through QEMU.</summary>
