@@ -36,6 +36,21 @@ internal static class AgentShell
     public static async Task<Socket> OpenAsync(string path, CancellationToken ct)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await SyncAsync(socket, path, ct);
+            return socket;
+        }
+        catch
+        {
+            // Left open it would keep everybody else from the agent.
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task SyncAsync(Socket socket, string path, CancellationToken ct)
+    {
         await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct);
         var id = Random.Shared.Next(1, int.MaxValue);
         await socket.SendAsync((byte[])[0xFF, .. Encoding.UTF8.GetBytes($$$"""{"execute":"guest-sync-delimited","arguments":{"id":{{{id}}}}}""" + "\n")], ct);
@@ -44,8 +59,6 @@ internal static class AgentShell
         {
             seen.Add(await ByteAsync(socket, ct));
         }
-
-        return socket;
     }
 
     private static async Task<JsonElement> CallAsync(Socket socket, string execute, object? arguments, CancellationToken ct)
