@@ -276,6 +276,19 @@ public sealed class QemuVolumeDriver : IVolumeDriver, IGroupSnapshots, IRevertTo
     /// <summary>Makes the snapshots inside the volumes, all at one instant, and says when.</summary>
     private async Task<DateTimeOffset> CutInsideAsync(IReadOnlyList<GroupMember> members, CancellationToken ct)
     {
+        try
+        {
+            return await TryCutInsideAsync(members, ct).ConfigureAwait(false);
+        }
+        catch (QemuException e) when (e.Kind is ErrorKind.Busy)
+        {
+            // A guest was started, or ended, between the look and the cut.
+            return await TryCutInsideAsync(members, ct).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<DateTimeOffset> TryCutInsideAsync(IReadOnlyList<GroupMember> members, CancellationToken ct)
+    {
         var running = await RunningAsync(members, ct).ConfigureAwait(false);
         await RemoveInsideAsync(members, running, ct).ConfigureAwait(false);
         var sockets = running.Values.Select(r => r.Socket).Distinct().ToList();

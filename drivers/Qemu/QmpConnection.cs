@@ -29,7 +29,7 @@ internal sealed class QmpConnection : IDisposable
     /// <summary>Connects and waits for the greeting.</summary>
     public static async Task<QmpConnection> OpenAsync(string path, CancellationToken ct)
     {
-        var connection = new QmpConnection(await ConnectAsync(path, ct).ConfigureAwait(false));
+        var connection = new QmpConnection(await UnixSocket.ConnectAsync(path, ct).ConfigureAwait(false));
         try
         {
             if (!(await connection.ReadAsync(ct).ConfigureAwait(false)).TryGetProperty("QMP", out _))
@@ -78,21 +78,6 @@ internal sealed class QmpConnection : IDisposable
     {
         lines.Dispose();
         socket.Dispose();
-    }
-
-    private static async Task<Socket> ConnectAsync(string path, CancellationToken ct)
-    {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct).ConfigureAwait(false);
-            return socket;
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
     }
 
     private static string Text(JsonElement element, string member) =>

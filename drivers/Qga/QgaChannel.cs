@@ -44,10 +44,9 @@ internal sealed class QgaChannel : IQgaChannel
     /// <summary>Connects and gets into step with the agent.</summary>
     public static async Task<QgaChannel> OpenAsync(string path, CancellationToken ct)
     {
-        var channel = new QgaChannel(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified));
+        var channel = new QgaChannel(await UnixSocket.ConnectAsync(path, ct).ConfigureAwait(false));
         try
         {
-            await channel.socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct).ConfigureAwait(false);
             await channel.SyncAsync(ct).ConfigureAwait(false);
             return channel;
         }

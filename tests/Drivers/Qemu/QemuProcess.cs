@@ -61,7 +61,20 @@ internal sealed class QemuProcess : IAsyncDisposable
             ct.WaitHandle.WaitOne(10);
         }
 
-        using var first = await QmpConnection.OpenAsync(control, ct);
+        // The file is there before anybody listens.
+        for (var listening = false; !listening; ct.WaitHandle.WaitOne(10))
+        {
+            try
+            {
+                using var first = await QmpConnection.OpenAsync(control, ct);
+                listening = true;
+            }
+            catch (System.Net.Sockets.SocketException)
+            {
+                ct.ThrowIfCancellationRequested();
+                Assert.False(process.HasExited, "QEMU ended at once");
+            }
+        }
     }
 
     /// <summary>Opens a volume, as the start of a guest would; from then on it is written to through QEMU.</summary>
