@@ -35,7 +35,7 @@ public sealed class CreateImageWorkflow
 
     private readonly CreateImageInput request;
     private readonly Compensation undo = new();
-    private readonly StepLog steps = new();
+    private readonly StepLog steps;
     private readonly CancellationTokenSource cutting = new();
     private readonly List<Task<VolumeCut>> cuts = [];
 
@@ -53,7 +53,11 @@ public sealed class CreateImageWorkflow
 
     /// <summary>Reads the request before the first handler can run.</summary>
     [WorkflowInit]
-    public CreateImageWorkflow(CreateImageInput request) => this.request = request;
+    public CreateImageWorkflow(CreateImageInput request)
+    {
+        this.request = request;
+        steps = new(Describe);
+    }
 
     /// <summary>The process.</summary>
     [WorkflowRun]
@@ -93,7 +97,7 @@ public sealed class CreateImageWorkflow
             }
         }
 
-        Describe();
+        End();
         await Workflow.WaitConditionAsync(() => Workflow.AllHandlersFinished, CancellationToken.None);
         return new(status, evidence);
     }
@@ -260,7 +264,11 @@ public sealed class CreateImageWorkflow
         }
     }
 
-    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () => thawed = await GuestThaw.AskAsync(request.Server, prepared!.Server, RunToken));
+    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () =>
+    {
+        thawed = await GuestThaw.AskAsync(request.Server, prepared!.Server, RunToken);
+        RunMetrics.Thawed(frozen, thawed);
+    });
 
     private void JudgeConsistency()
     {
@@ -351,7 +359,7 @@ public sealed class CreateImageWorkflow
             reason = new(ErrorKind.CompensationFailed, $"{reason!.Message}; the run's record could not be closed: {e.Message}");
         }
 
-        Describe();
+        End();
     }
 
     private void FailIfExpiryForbids()
@@ -365,10 +373,13 @@ public sealed class CreateImageWorkflow
 
     private string RunToken => request.Image.ToString();
 
-    private void Describe()
+    private void Describe() => Workflow.CurrentDetails = RunDetails.Markdown(Progress());
+
+    private void End()
     {
-        Workflow.CurrentDetails = RunDetails.Markdown(Progress());
+        Describe();
         Workflow.UpsertTypedSearchAttributes(SearchAttributes.Result.ValueSet(status.ToText()));
+        RunMetrics.Ended(Progress());
     }
 
     private static TimeSpan Positive(TimeSpan span) => span > TimeSpan.Zero ? span : TimeSpan.FromMilliseconds(1);
