@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Api.Findings;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Images;
@@ -68,6 +69,7 @@ public static class Program
         app.UseRequestProject();
         app.UseAuthorization();
         app.UseMicroversions();
+        app.UseIdempotentRequests();
         app.MapVersions();
         app.MapIdentity();
         app.MapHealth();
@@ -75,6 +77,7 @@ public static class Program
         app.MapImages();
         app.MapSnapshots();
         app.MapRuns();
+        app.MapFindings();
         return app;
     }
 

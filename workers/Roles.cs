@@ -58,6 +58,7 @@ internal static class Roles
         {
             services.AddLeases(configuration);
             services.AddGuard(GuardDuty.Backup);
+            services.AddHostedService<LeaseHousekeeping>();
             services.AddSingleton<IGuestAgents>(provider =>
             {
                 var agents = new GuestAgents(configuration.GuestAgent, provider.GetRequiredService<TimeProvider>());
