@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Options;
 using OpenTelemetry.Trace;
 using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Api.Findings;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Images;
@@ -71,6 +72,7 @@ public static class Program
         app.UseRequestProject();
         app.UseAuthorization();
         app.UseMicroversions();
+        app.UseIdempotentRequests();
         app.MapVersions();
         app.MapIdentity();
         app.MapHealth();
@@ -78,6 +80,7 @@ public static class Program
         app.MapImages();
         app.MapSnapshots();
         app.MapRuns();
+        app.MapFindings();
         return app;
     }
 

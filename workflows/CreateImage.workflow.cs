@@ -164,6 +164,7 @@ public sealed class CreateImageWorkflow
         await steps.RunAsync(Step.Quiesce, async () =>
         {
             var deadline = Deadline;
+            // By the workflow's own clock: the compute host's may be wrong, and it keeps the deadline by itself.
             deadlineAt = Workflow.UtcNow + deadline;
             undo.Push("Unquiesce", request.Server.ToString(), ThawAsync);
             try
@@ -181,7 +182,6 @@ public sealed class CreateImageWorkflow
                         CancellationType = ActivityCancellationType.TryCancel,
                         Summary = $"freeze {request.Server} for at most {deadline.TotalSeconds:0.#} s",
                     });
-                deadlineAt = frozen.DeadlineAt;
             }
             catch (ActivityFailureException e) when (!TemporalException.IsCanceledException(e) && !QuiesceRequired)
             {

@@ -90,6 +90,7 @@ internal static class Policies
     public const string ReadRuns = "snapshotflow:runs:get";
     public const string ReadRunsOfAll = "snapshotflow:runs:get_all_projects";
     public const string CancelRun = "snapshotflow:runs:cancel";
+    public const string ListFindings = "snapshotflow:findings:get_all";
     public const string RestoreRun = "snapshotflow:runs:restore";
     public const string RegisterServer = "snapshotflow:admin:servers";
     public const string RegisterVolume = "snapshotflow:admin:volumes";
@@ -123,6 +124,7 @@ internal static class Policies
         [ListServers] = Reader,
         [ListServersDetailed] = Reader,
         [ListServersOfAll] = Admin,
+        [ListFindings] = Admin,
         [ShowServer] = Reader,
         [ServerHost] = Admin,
         [CreateImage] = Member,
