@@ -10,6 +10,7 @@ using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Servers;
 using SnapshotFlow.Api.Snapshots;
 using SnapshotFlow.Api.Versions;
+using SnapshotFlow.Api.Volumes;
 using SnapshotFlow.Store;
 using SnapshotFlow.Telemetry;
 
@@ -77,7 +78,10 @@ public static class Program
         app.MapServers();
         app.MapImages();
         app.MapSnapshots();
+        app.MapVolumes();
+        app.MapMessages();
         app.MapRuns();
+        app.MapOperations();
         return app;
     }
 

@@ -25,6 +25,8 @@ public static class StoreRegistration
             .AddSingleton<InstanceActionStore>()
             .AddSingleton<RunStore>()
             .AddSingleton<NotificationStore>()
+            .AddSingleton<OperationStore>()
+            .AddSingleton<UserMessageStore>()
             .AddSingleton<FindingStore>()
             .AddSingleton<DevelopmentTokenStore>()
             .AddSingleton<ReconciliationStore>()
