@@ -31,8 +31,17 @@ public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps, st
         new("Unquiesce", WhileFrozen: true), new("DeleteVolumeSnapshot", Driver: true), new("RemoveRecords"), new("ReleaseQuota"), new("ReleaseServer"), new("CloseRun"),
     ], Trips: "CreateVolumeSnapshot");
 
+    /// <summary>An image is deleted, and its snapshots.</summary>
+    public static readonly Scenario Delete = new("delete", [new("BeginDeleteImage"), new("DeleteVolumeSnapshot", Driver: true), new("EndDeleteImage")]);
+
+    /// <summary>New volumes from an image.</summary>
+    public static readonly Scenario Restore = new("restore", [new("PrepareRestore"), new("CreateVolumeFromSnapshot", Driver: true), new("CompleteRestore")]);
+
+    /// <summary>New volumes from an image, of which one cannot be made: everything is undone.</summary>
+    public static readonly Scenario RestoreUndo = new("restore-undo", [new("DeleteVolume", Driver: true), new("UndoRestore"), new("CloseRestore")], Trips: "CreateVolumeFromSnapshot");
+
     /// <summary>Every scenario there is.</summary>
-    public static IReadOnlyList<Scenario> All { get; } = [Create, Undo];
+    public static IReadOnlyList<Scenario> All { get; } = [Create, Undo, Delete, Restore, RestoreUndo];
 
     /// <summary>Where runs whose boundary comes while the guest is frozen wait for the others: shortly before the freeze, in a step that may take long enough.</summary>
     public static readonly Boundary Stage = new("ReserveRecords", Phase.Before);
