@@ -11,6 +11,7 @@ using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Servers;
 using SnapshotFlow.Api.Snapshots;
 using SnapshotFlow.Api.Versions;
+using SnapshotFlow.Api.Volumes;
 using SnapshotFlow.Store;
 using SnapshotFlow.Telemetry;
 
@@ -79,8 +80,11 @@ public static class Program
         app.MapServers();
         app.MapImages();
         app.MapSnapshots();
+        app.MapVolumes();
+        app.MapMessages();
         app.MapRuns();
         app.MapFindings();
+        app.MapOperations();
         return app;
     }
 

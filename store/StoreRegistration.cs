@@ -26,6 +26,8 @@ public static class StoreRegistration
             .AddSingleton<RunStore>()
             .AddSingleton<IdempotencyStore>()
             .AddSingleton<NotificationStore>()
+            .AddSingleton<OperationStore>()
+            .AddSingleton<UserMessageStore>()
             .AddSingleton<FindingStore>()
             .AddSingleton<DevelopmentTokenStore>()
             .AddSingleton<ReconciliationStore>()

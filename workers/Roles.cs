@@ -44,6 +44,9 @@ internal static class Roles
             }
 
             services.AddSingleton<RecordActivities>();
+            services.AddSingleton<SnapshotActivities>();
+            services.AddSingleton<ImageActivities>();
+            services.AddSingleton<VolumeRecordActivities>();
             services.AddSingleton<IRunDirectory, TemporalRunDirectory>();
             services.AddSingleton<ReconcileActivities>();
             services.AddHostedService(provider => new ReconcileSchedule(provider.GetRequiredService<ITemporalClient>(), configuration));
@@ -56,7 +59,16 @@ internal static class Roles
                 .AddWorkflow<CreateImageWorkflow>()
                 .AddWorkflow<PlanImageWorkflow>()
                 .AddWorkflow<ReconcileWorkflow>()
+                .AddWorkflow<CreateVolumeSnapshotWorkflow>()
+                .AddWorkflow<DeleteSnapshotWorkflow>()
+                .AddWorkflow<DeleteImageWorkflow>()
+                .AddWorkflow<RestoreImageWorkflow>()
+                .AddWorkflow<CreateVolumeWorkflow>()
+                .AddWorkflow<DeleteVolumeWorkflow>()
                 .AddSingletonActivities<RecordActivities>()
+                .AddSingletonActivities<SnapshotActivities>()
+                .AddSingletonActivities<ImageActivities>()
+                .AddSingletonActivities<VolumeRecordActivities>()
                 .AddSingletonActivities<ReconcileActivities>();
         }
 
@@ -94,10 +106,11 @@ internal static class Roles
                         : new VolumeFailpoints(failpoints, VolumeDrivers.Create(backend, new VolumeClockFailpoints(failpoints, time), section));
                 });
                 services.Worker(configuration, Names.VolumeQueue(backend.Name)).ConfigureOptions().PostConfigure<IServiceProvider>((options, provider) =>
-                    options.AddAllActivities(new VolumeActivities(
-                        provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name),
-                        provider.GetRequiredService<TimeProvider>(),
-                        provider.GetRequiredService<ILogger<VolumeActivities>>())));
+                {
+                    var (driver, time) = (provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name), provider.GetRequiredService<TimeProvider>());
+                    options.AddAllActivities(new VolumeActivities(driver, time, provider.GetRequiredService<ILogger<VolumeActivities>>()));
+                    options.AddAllActivities(new VolumeCloneActivities(driver, time, provider.GetRequiredService<ILogger<VolumeCloneActivities>>()));
+                });
             }
         }
     }
