@@ -36,7 +36,7 @@ public sealed class CreateImageWorkflow
 
     private readonly CreateImageInput request;
     private readonly Compensation undo = new();
-    private readonly StepLog steps = new();
+    private readonly StepLog steps;
     private readonly CancellationTokenSource cutting = new();
     private readonly List<Task<VolumeCut>> cuts = [];
     private readonly Dictionary<string, GroupCut> groupCuts = [];
@@ -55,7 +55,11 @@ public sealed class CreateImageWorkflow
 
     /// <summary>Reads the request before the first handler can run.</summary>
     [WorkflowInit]
-    public CreateImageWorkflow(CreateImageInput request) => this.request = request;
+    public CreateImageWorkflow(CreateImageInput request)
+    {
+        this.request = request;
+        steps = new(Describe);
+    }
 
     /// <summary>The process.</summary>
     [WorkflowRun]
@@ -96,7 +100,7 @@ public sealed class CreateImageWorkflow
             }
         }
 
-        Describe();
+        End();
         await Workflow.WaitConditionAsync(() => Workflow.AllHandlersFinished, CancellationToken.None);
         return new(status, evidence);
     }
@@ -189,6 +193,7 @@ public sealed class CreateImageWorkflow
         await steps.RunAsync(Step.Quiesce, async () =>
         {
             var deadline = Deadline;
+            // By the workflow's own clock: the compute host's may be wrong, and it keeps the deadline by itself.
             deadlineAt = Workflow.UtcNow + deadline;
             undo.Push("Unquiesce", request.Server.ToString(), ThawAsync);
             try
@@ -206,7 +211,6 @@ public sealed class CreateImageWorkflow
                         CancellationType = ActivityCancellationType.TryCancel,
                         Summary = $"freeze {request.Server} for at most {deadline.TotalSeconds:0.#} s",
                     });
-                deadlineAt = frozen.DeadlineAt;
             }
             catch (ActivityFailureException e) when (!TemporalException.IsCanceledException(e) && !QuiesceRequired)
             {
@@ -313,7 +317,11 @@ public sealed class CreateImageWorkflow
         }
     }
 
-    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () => thawed = await GuestThaw.AskAsync(request.Server, prepared!.Server, RunToken));
+    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () =>
+    {
+        thawed = await GuestThaw.AskAsync(request.Server, prepared!.Server, RunToken);
+        RunMetrics.Thawed(frozen, thawed);
+    });
 
     private void JudgeConsistency()
     {
@@ -404,7 +412,7 @@ public sealed class CreateImageWorkflow
             reason = new(ErrorKind.CompensationFailed, $"{reason!.Message}; the run's record could not be closed: {e.Message}");
         }
 
-        Describe();
+        End();
     }
 
     private void FailIfExpiryForbids()
@@ -418,10 +426,13 @@ public sealed class CreateImageWorkflow
 
     private string RunToken => request.Image.ToString();
 
-    private void Describe()
+    private void Describe() => Workflow.CurrentDetails = RunDetails.Markdown(Progress());
+
+    private void End()
     {
-        Workflow.CurrentDetails = RunDetails.Markdown(Progress());
+        Describe();
         Workflow.UpsertTypedSearchAttributes(SearchAttributes.Result.ValueSet(status.ToText()));
+        RunMetrics.Ended(Progress());
     }
 
     private static TimeSpan Positive(TimeSpan span) => span > TimeSpan.Zero ? span : TimeSpan.FromMilliseconds(1);

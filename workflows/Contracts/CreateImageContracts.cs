@@ -22,7 +22,11 @@ public sealed record CreateImageInput(
     string RequestId,
     QuiesceMode Quiesce = QuiesceMode.Try,
     TimeSpan? FreezeDeadline = null,
-    ExpiryPolicy OnExpiry = ExpiryPolicy.Downgrade);
+    ExpiryPolicy OnExpiry = ExpiryPolicy.Downgrade)
+{
+    /// <summary>The caller's own id of the request, <c>req-&lt;uuid&gt;</c>, by which it is followed through several services; null when it gave none.</summary>
+    public string? GlobalRequestId { get; init; }
+}
 
 /// <summary>How a run ended without failing.</summary>
 /// <param name="Status"><see cref="RunStatus.Completed"/> or <see cref="RunStatus.Refused"/>.</param>
