@@ -2,6 +2,7 @@ using Microsoft.Extensions.Options;
 using SnapshotFlow.Api.Admin;
 using OpenTelemetry.Trace;
 using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Api.Findings;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Images;
@@ -76,6 +77,7 @@ public static class Program
         app.UseRequestProject();
         app.UseAuthorization();
         app.UseMicroversions();
+        app.UseIdempotentRequests();
         app.MapVersions();
         app.MapIdentity();
         app.MapHealth();
@@ -92,6 +94,7 @@ public static class Program
         app.MapRuns();
         app.MapAdmin();
         app.MapOpenApiDocument();
+        app.MapFindings();
         app.MapOperations();
         return app;
     }

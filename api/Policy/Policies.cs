@@ -94,6 +94,7 @@ internal static class Policies
     public const string ReadRuns = "snapshotflow:runs:get";
     public const string ReadRunsOfAll = "snapshotflow:runs:get_all_projects";
     public const string CancelRun = "snapshotflow:runs:cancel";
+    public const string ListFindings = "snapshotflow:findings:get_all";
     public const string RestoreRun = "snapshotflow:runs:restore";
     public const string ReadOperations = "snapshotflow:operations:get";
     public const string CancelOperation = "snapshotflow:operations:cancel";
@@ -129,6 +130,7 @@ internal static class Policies
         [ListServers] = Reader,
         [ListServersDetailed] = Reader,
         [ListServersOfAll] = Admin,
+        [ListFindings] = Admin,
         [ShowServer] = Reader,
         [ServerHost] = Admin,
         [CreateImage] = Member,

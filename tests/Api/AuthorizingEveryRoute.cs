@@ -97,6 +97,7 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         GET    /operations/{id}                                                         200 200 404 200 401
         POST   /operations/{id}/cancel                                                  503 403 404 503 401
 
+        GET    /admin/findings                                                          403 403 403 200 401
         POST   /admin/servers                                                           403 403 403 400 401
         POST   /admin/volumes                                                           403 403 403 400 401
         POST   /admin/volume-types                                                      403 403 403 400 401
