@@ -75,7 +75,7 @@ internal static class OpenApiDocument
     private static void Describe(OpenApiOperation operation, OpenApiOperationTransformerContext context)
     {
         var metadata = context.Description.ActionDescriptor.EndpointMetadata;
-        var path = "/" + context.Description.RelativePath;
+        var path = "/" + context.Description.RelativePath!.TrimEnd('/');
         var method = context.Description.HttpMethod!;
         operation.OperationId = $"{method.ToLowerInvariant()} {path}";
         operation.Tags = new HashSet<OpenApiTagReference> { new(path.Trim('/').Split('/')[0] is { Length: > 0 } first ? first : "root", context.Document) };
