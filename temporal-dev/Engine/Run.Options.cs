@@ -35,9 +35,7 @@ internal sealed partial class Run
 
         if (task.Phase == WorkflowTaskPhase.Started)
         {
-            e.EventTime = Time.ProtoTime.Stamp(work.Now);
-            buffered.Add(e);
-            work.Touch(this);
+            Buffer(work, e);
         }
         else
         {

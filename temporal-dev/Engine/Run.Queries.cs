@@ -32,6 +32,9 @@ internal sealed partial class Run
     /// <summary>How long a query waits in a sticky queue before the worker there is given up.</summary>
     private static readonly TimeSpan StickyQueryPatience = TimeSpan.FromSeconds(5);
 
+    /// <summary>Source: Temporal, common.FailureReason and query validation.</summary>
+    private const string QueryResultTooLarge = "Query result size exceeds limit.";
+
     private readonly Dictionary<string, PendingQuery> queries = new(StringComparer.Ordinal);
 
     public PendingQuery Ask(UnitOfWork work, WorkflowQuery query)
@@ -121,12 +124,16 @@ internal sealed partial class Run
 
     public void AnswerQuery(TaskToken token, RespondQueryTaskCompletedRequest answer)
     {
-        if (!queries.Remove(token.QueryId, out var query))
+        if (!queries.Remove(token.Id, out var query))
         {
             throw Fault.NotFound("query task not found, or already expired");
         }
 
-        if (answer.CompletedType == QueryResultType.Answered)
+        if (IsTooLarge(answer.QueryResult))
+        {
+            query.Fail(QueryResultTooLarge, null);
+        }
+        else if (answer.CompletedType == QueryResultType.Answered)
         {
             query.TrySetResult(new QueryWorkflowResponse { QueryResult = answer.QueryResult });
         }
@@ -164,7 +171,11 @@ internal sealed partial class Run
                 continue;
             }
 
-            if (result.ResultType == QueryResultType.Answered)
+            if (IsTooLarge(result.Answer))
+            {
+                work.AfterCommit(() => query.Fail(QueryResultTooLarge, null));
+            }
+            else if (result.ResultType == QueryResultType.Answered)
             {
                 work.AfterCommit(() => query.TrySetResult(new QueryWorkflowResponse { QueryResult = result.Answer }));
             }

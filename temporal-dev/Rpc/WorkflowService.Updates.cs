@@ -42,9 +42,11 @@ internal sealed partial class WorkflowService
             throw Fault.Invalid("Update name is not set on request.");
         }
 
-        if (request.WaitPolicy is null || request.WaitPolicy.LifecycleStage == UpdateWorkflowExecutionLifecycleStage.Unspecified)
+        request.WaitPolicy ??= new WaitPolicy();
+        if (request.WaitPolicy.LifecycleStage == UpdateWorkflowExecutionLifecycleStage.Unspecified)
         {
-            throw Fault.Invalid("WaitPolicy is not set on request.");
+            // Source: Temporal frontend: who does not say waits for the end.
+            request.WaitPolicy.LifecycleStage = UpdateWorkflowExecutionLifecycleStage.Completed;
         }
 
         if (request.WaitPolicy.LifecycleStage == UpdateWorkflowExecutionLifecycleStage.Admitted)
