@@ -35,6 +35,9 @@ internal sealed partial class Run
     /// <summary>Source: Temporal, common.FailureReason and query validation.</summary>
     private const string QueryResultTooLarge = "Query result size exceeds limit.";
 
+    /// <summary>From this attempt of a workflow task on, its workflow counts as failing and is not queried. Source: Temporal history service.</summary>
+    private const int FailedTaskAttempt = 3;
+
     private readonly Dictionary<string, PendingQuery> queries = new(StringComparer.Ordinal);
 
     public PendingQuery Ask(UnitOfWork work, WorkflowQuery query)
@@ -42,6 +45,11 @@ internal sealed partial class Run
         if (!IsOpen && PreviousStartedEventId == 0)
         {
             throw new Fault(StatusCode.FailedPrecondition, "Workflow closed before a worker has run it; it cannot be queried.", new WorkflowNotReadyFailure());
+        }
+
+        if (task.Phase != WorkflowTaskPhase.None && task.Attempt >= FailedTaskAttempt)
+        {
+            throw new Fault(StatusCode.FailedPrecondition, "Cannot query workflow due to Workflow Task in failed state.", new WorkflowNotReadyFailure());
         }
 
         var pending = new PendingQuery(Guid.NewGuid().ToString(), query);

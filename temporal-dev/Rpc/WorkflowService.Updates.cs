@@ -65,11 +65,14 @@ internal sealed partial class WorkflowService
         return update;
     }
 
-    /// <summary>Answers when the update has come as far as asked, or with what is reached when the time is up.</summary>
+    /// <summary>
+    /// Answers when the update has come as far as asked, or with what is reached when the server's time is up. A caller with less time than that gets no
+    /// early answer: it would take it for a reason to ask again, beyond its own deadline. Source: Temporal history service.
+    /// </summary>
     private async Task<UpdateWorkflowExecutionResponse> AwaitStageAsync(
         Run run, UpdateState update, UpdateWorkflowExecutionLifecycleStage wanted, ServerCallContext context)
     {
-        var end = engine.RealTime.GetUtcNow() + LongPoll(context, LongestWait);
+        var end = engine.RealTime.GetUtcNow() + LongestWait;
         var timeIsUp = false;
         while (true)
         {

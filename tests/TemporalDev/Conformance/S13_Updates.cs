@@ -189,9 +189,20 @@ public sealed class S13_Updates(DevServer server)
         var task = await worker.PollAsync();
         await CompleteWithAsync(task, Accept(task.Messages[0]));
         await update;
-        var poll = await worker.Service.PollWorkflowExecutionUpdateAsync(PollRequest("u", UpdateWorkflowExecutionLifecycleStage.Completed), new() { Timeout = TimeSpan.FromSeconds(2) });
+        var poll = await worker.Service.PollWorkflowExecutionUpdateAsync(PollRequest("u", UpdateWorkflowExecutionLifecycleStage.Completed), new() { Timeout = TimeSpan.FromSeconds(30) });
         Assert.Equal(UpdateWorkflowExecutionLifecycleStage.Accepted, poll.Stage);
         Assert.Null(poll.Outcome);
+        await worker.TerminateAsync();
+    }
+
+    [Fact]
+    public async Task S13_4_A_caller_with_less_time_meets_its_own_deadline()
+    {
+        await StartIdleAsync();
+        var request = Request("u");
+        var error = await Assert.ThrowsAsync<RpcException>(() =>
+            worker.Service.UpdateWorkflowExecutionAsync(request, new() { Timeout = TimeSpan.FromSeconds(1), Retry = false }));
+        Assert.Contains(error.Code, new[] { RpcException.StatusCode.DeadlineExceeded, RpcException.StatusCode.Cancelled });
         await worker.TerminateAsync();
     }
 
