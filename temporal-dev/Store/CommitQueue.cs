@@ -14,8 +14,8 @@ internal sealed class CommitQueue : IAsyncDisposable
     /// <summary>Larger batches gain nothing and make the first caller of a batch wait for the last.</summary>
     private const int MaximumBatch = 256;
 
-    /// <summary>A batch of this size says that there are many callers.</summary>
-    private const int BusyBatch = 4;
+    /// <summary>A batch of this size says that there are several callers.</summary>
+    private const int BusyBatch = 2;
 
     /// <summary>
     /// How long a busy writer waits for company before it writes. A commit costs the same for one as for many, so on a loaded machine waiting is
