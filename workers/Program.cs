@@ -14,12 +14,19 @@ try
         return Migrations.Apply(builder.Configuration);
     }
 
+    if (args is ["replay", .. var histories])
+    {
+        return await Histories.ReplayAsync(histories);
+    }
+
     var configuration = WorkersConfiguration.Read(builder.Configuration, builder.Environment.IsDevelopment());
     builder.Services.AddSystemd();
     builder.Services.AddSingleton(TimeProvider.System);
-    builder.AddTelemetry("snapshotflow-workers");
+    builder.AddLogLines();
     if (configuration.Temporal is { } temporal)
     {
+        // Not for the guard: it must not depend on a network in any way.
+        builder.AddTelemetry("snapshotflow-workers");
         builder.Services.AddTemporal(temporal);
         builder.Services.AddRoles(configuration, builder.Configuration);
     }

@@ -87,7 +87,10 @@ public sealed partial class DevelopmentStack : IAsyncDisposable
     /// <summary>The API's address.</summary>
     public Uri Api { get; private set; } = null!;
 
-    /// <summary>Who may call.</summary>
+    /// <summary>Who may call, and with which password.</summary>
+    public Accounts Accounts { get; private set; } = null!;
+
+    /// <summary>A token of each.</summary>
     public Tokens Tokens { get; private set; } = null!;
 
     /// <summary>Directory of the storage back end.</summary>
@@ -191,7 +194,10 @@ public sealed partial class DevelopmentStack : IAsyncDisposable
         {
             ["ASPNETCORE_URLS"] = Api.ToString(),
             ["Store__ConnectionString"] = ConnectionString,
-            ["Identity__TokenFile"] = Tokens.File,
+            ["Identity__Auth"] = "development",
+            ["Identity__Development__UsersFile"] = Accounts.UsersFile(State.Directory),
+            // Whoever tries things out for a day keeps the same token.
+            ["Identity__Development__TokenLifetime"] = "1.00:00:00",
         },
     };
 
@@ -261,7 +267,7 @@ public sealed partial class DevelopmentStack : IAsyncDisposable
     {
         var free = FreePorts.Take(3);
         int Port(int? given, int configured, int index) => given ?? (configured > 0 ? configured : free[index]);
-        Tokens = await Tokens.LoadOrCreateAsync(State, ct);
+        Accounts = await Accounts.LoadOrCreateAsync(State.Directory, ct);
         await Storage.PrepareAsync(ct);
 
         Postgres = await PostgresServer.StartAsync(State, Port(options.PostgresPort, Settings.Ports.Postgres, 0), options.Ephemeral, ct);
@@ -291,6 +297,7 @@ public sealed partial class DevelopmentStack : IAsyncDisposable
             await StartWorkerAsync(role, ct);
         }
         await Wait.UntilAsync($"the API to be ready on {Api} (log {ApiProcess.LogFile})", ReadyDeadline, ApiIsReadyAsync, ct);
+        Tokens = await Accounts.LogInAsync(Api, ct);
         report($"API on {Api}");
         await WaitForWorkersAsync(ct);
         report($"workers: control, compute ({Host}), volume ({Backend}), and the guard of {Host}'s freezes");

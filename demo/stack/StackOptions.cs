@@ -3,8 +3,11 @@ namespace SnapshotFlow.Stack;
 /// <summary>How a development stack is started.</summary>
 public sealed record StackOptions
 {
-    /// <summary>Where its state goes: database, volumes, logs, tokens.</summary>
+    /// <summary>Where its state goes: database, volumes, logs, passwords.</summary>
     public required string StateDirectory { get; init; }
+
+    /// <summary>Where <c>up</c> writes <c>openrc</c>, <c>openrc-admin</c> and <c>clouds.yaml</c>; null for the state directory.</summary>
+    public string? ClientDirectory { get; init; }
 
     /// <summary>Directory of published programs; null for the build output beside this program.</summary>
     public string? BinDirectory { get; init; }

@@ -11,8 +11,8 @@ public sealed class StartingWithWrongConfiguration(RunningStack running)
     [Theory]
     [InlineData("Store__ConnectionString", null, "Store:ConnectionString")]
     [InlineData("Store__ConnectionString", "nonsense", "Store:ConnectionString")]
-    [InlineData("Identity__TokenFile", null, "Identity:TokenFile")]
-    [InlineData("Identity__TokenFile", "/nowhere/tokens.json", "Identity:TokenFile")]
+    [InlineData("Identity__Auth", null, "Identity:Auth")]
+    [InlineData("Identity__Development__UsersFile", "/nowhere/users.yaml", "Identity:Development:UsersFile")]
     public Task The_API_names_the_key(string variable, string? value, string key) => StopsNamingAsync(running.Stack.ApiCommand(), variable, value, key);
 
     [Theory]
