@@ -1,14 +1,18 @@
 using Microsoft.Extensions.Options;
+using OpenTelemetry.Trace;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Images;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Servers;
 using SnapshotFlow.Api.Snapshots;
 using SnapshotFlow.Api.Versions;
+using SnapshotFlow.Api.Volumes;
 using SnapshotFlow.Store;
+using SnapshotFlow.Telemetry;
 
 namespace SnapshotFlow.Api;
 
@@ -43,11 +47,15 @@ public static class Program
     public static WebApplication Build(string[] args)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        builder.AddLogLines();
+        builder.AddTelemetry("snapshotflow-api");
+        builder.Services.ConfigureOpenTelemetryTracerProvider(t => t.AddAspNetCoreInstrumentation());
         builder.AddLimits();
         builder.Services
             .AddStore(builder.Configuration)
             .AddTemporalConnection(builder.Configuration)
             .AddIdentity()
+            .AddPolicy()
             .AddPublicUrl()
             .AddJson()
             .AddHealth();
@@ -61,14 +69,19 @@ public static class Program
         app.UseMiddleware<FaultMiddleware>();
         app.UseRouting();
         app.UseAuthentication();
+        app.UseRequestProject();
         app.UseAuthorization();
         app.UseMicroversions();
         app.MapVersions();
+        app.MapIdentity();
         app.MapHealth();
         app.MapServers();
         app.MapImages();
         app.MapSnapshots();
+        app.MapVolumes();
+        app.MapMessages();
         app.MapRuns();
+        app.MapOperations();
         return app;
     }
 

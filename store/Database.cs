@@ -1,4 +1,5 @@
 using System.Data;
+using System.Text.Json;
 using Dapper;
 using Npgsql;
 using SnapshotFlow.Model;
@@ -9,7 +10,9 @@ namespace SnapshotFlow.Store;
 /// The way into PostgreSQL: a function receives a <see cref="Session"/> and cannot forget to end it. Everything that means "no answer" becomes
 /// <see cref="ErrorKind.BackendUnavailable"/>; a lost answer to a commit too, so whatever writes must be repeatable.
 /// </summary>
-public sealed class Database(NpgsqlDataSource source)
+/// <param name="source">Where it is.</param>
+/// <param name="beforeCommit">Called in every transaction when all of it is written and nothing is committed; what it throws rolls back. Null: nothing.</param>
+public sealed class Database(NpgsqlDataSource source, Func<Task>? beforeCommit = null)
 {
     static Database()
     {
@@ -19,6 +22,8 @@ public sealed class Database(NpgsqlDataSource source)
         SqlMapper.AddTypeHandler(new IdHandler<VolumeId>());
         SqlMapper.AddTypeHandler(new IdHandler<SnapshotId>());
         SqlMapper.AddTypeHandler(new IdHandler<ImageId>());
+        SqlMapper.AddTypeHandler(new IdHandler<OperationId>());
+        SqlMapper.AddTypeHandler(new TextMapHandler());
     }
 
     /// <summary>Reads, each statement for itself.</summary>
@@ -34,6 +39,11 @@ public sealed class Database(NpgsqlDataSource source)
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted, cancellationToken);
         var result = await write(new Session(connection, transaction, cancellationToken));
+        if (beforeCommit is not null)
+        {
+            await beforeCommit();
+        }
+
         await transaction.CommitAsync(cancellationToken);
         return result;
     });
@@ -67,6 +77,14 @@ public sealed class Database(NpgsqlDataSource source)
         public override T Parse(object value) => T.From((Guid)value);
 
         public override void SetValue(IDbDataParameter parameter, T value) => parameter.Value = value.Value;
+    }
+
+    // A map of texts, selected as JSON text; the parameter is JSON text too.
+    private sealed class TextMapHandler : SqlMapper.TypeHandler<IReadOnlyDictionary<string, string>>
+    {
+        public override IReadOnlyDictionary<string, string> Parse(object value) => JsonSerializer.Deserialize<Dictionary<string, string>>((string)value)!;
+
+        public override void SetValue(IDbDataParameter parameter, IReadOnlyDictionary<string, string>? value) => parameter.Value = JsonSerializer.Serialize(value);
     }
 
     // Npgsql reads timestamptz as a UTC DateTime and writes it only from UTC.

@@ -25,8 +25,12 @@ public static class StoreRegistration
             .AddSingleton<InstanceActionStore>()
             .AddSingleton<RunStore>()
             .AddSingleton<NotificationStore>()
+            .AddSingleton<OperationStore>()
+            .AddSingleton<UserMessageStore>()
             .AddSingleton<FindingStore>()
-            .AddSingleton<ReconciliationStore>();
+            .AddSingleton<DevelopmentTokenStore>()
+            .AddSingleton<ReconciliationStore>()
+            .AddSingleton<OperationsStore>();
     }
 
     private static NpgsqlDataSource DataSource(StoreOptions options, ILoggerFactory? loggers)

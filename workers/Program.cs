@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Model;
+using SnapshotFlow.Telemetry;
 using SnapshotFlow.Workers;
 
 try
@@ -13,11 +14,19 @@ try
         return Migrations.Apply(builder.Configuration);
     }
 
-    var configuration = WorkersConfiguration.Read(builder.Configuration);
+    if (args is ["replay", .. var histories])
+    {
+        return await Histories.ReplayAsync(histories);
+    }
+
+    var configuration = WorkersConfiguration.Read(builder.Configuration, builder.Environment.IsDevelopment());
     builder.Services.AddSystemd();
     builder.Services.AddSingleton(TimeProvider.System);
+    builder.AddLogLines();
     if (configuration.Temporal is { } temporal)
     {
+        // Not for the guard: it must not depend on a network in any way.
+        builder.AddTelemetry("snapshotflow-workers");
         builder.Services.AddTemporal(temporal);
         builder.Services.AddRoles(configuration, builder.Configuration);
     }

@@ -1,11 +1,15 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using SnapshotFlow.Activities;
 using SnapshotFlow.Drivers;
 using SnapshotFlow.Drivers.Leases;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
+using SnapshotFlow.Telemetry;
+using SnapshotFlow.Workers.Failpoints;
+using SnapshotFlow.Workers.Metrics;
 using SnapshotFlow.Workflows;
 using Temporalio.Client;
 using Temporalio.Extensions.Hosting;
@@ -17,30 +21,54 @@ internal static class Roles
 {
     /// <summary>One connection to Temporal for all roles, made when the first worker starts.</summary>
     public static void AddTemporal(this IServiceCollection services, TemporalClientConnectOptions temporal) =>
-        services.AddTemporalClient(options =>
+        services.AddTemporalClient().Configure<IServiceProvider>((options, provider) =>
         {
             options.TargetHost = temporal.TargetHost;
             options.Namespace = temporal.Namespace;
             options.Tls = temporal.Tls;
             options.ApiKey = temporal.ApiKey;
             options.RpcMetadata = temporal.RpcMetadata;
+            options.AddTelemetry(provider);
         });
 
     /// <summary>Adds the workers of every configured role.</summary>
     public static void AddRoles(this IServiceCollection services, WorkersConfiguration configuration, IConfiguration raw)
     {
+        var failpoints = configuration.Workers.FailpointSocket is { } socket ? new Failpoints.Failpoints(socket) : null;
         if (configuration.Roles.Contains(Role.Control))
         {
             services.AddStore(raw);
+            if (failpoints is not null)
+            {
+                services.AddSingleton(provider => new Database(provider.GetRequiredService<NpgsqlDataSource>(), () => failpoints.PassAsync(FailpointPhase.During)));
+            }
+
             services.AddSingleton<RecordActivities>();
+            services.AddSingleton<SnapshotActivities>();
+            services.AddSingleton<ImageActivities>();
+            services.AddSingleton<VolumeRecordActivities>();
             services.AddSingleton<IRunDirectory, TemporalRunDirectory>();
             services.AddSingleton<ReconcileActivities>();
             services.AddHostedService(provider => new ReconcileSchedule(provider.GetRequiredService<ITemporalClient>(), configuration));
+            if (services.CollectsMetrics())
+            {
+                services.AddHostedService<ControlMetrics>();
+            }
+
             services.Worker(configuration, Names.ControlQueue)
                 .AddWorkflow<CreateImageWorkflow>()
                 .AddWorkflow<PlanImageWorkflow>()
                 .AddWorkflow<ReconcileWorkflow>()
+                .AddWorkflow<CreateVolumeSnapshotWorkflow>()
+                .AddWorkflow<DeleteSnapshotWorkflow>()
+                .AddWorkflow<DeleteImageWorkflow>()
+                .AddWorkflow<RestoreImageWorkflow>()
+                .AddWorkflow<CreateVolumeWorkflow>()
+                .AddWorkflow<DeleteVolumeWorkflow>()
                 .AddSingletonActivities<RecordActivities>()
+                .AddSingletonActivities<SnapshotActivities>()
+                .AddSingletonActivities<ImageActivities>()
+                .AddSingletonActivities<VolumeRecordActivities>()
                 .AddSingletonActivities<ReconcileActivities>();
         }
 
@@ -48,7 +76,16 @@ internal static class Roles
         {
             services.AddLeases(configuration);
             services.AddGuard(GuardDuty.Backup);
-            services.AddSingleton<IGuestAgents>(provider => new GuestAgents(configuration.GuestAgent, provider.GetRequiredService<TimeProvider>()));
+            if (services.CollectsMetrics())
+            {
+                services.AddHostedService<ComputeMetrics>();
+            }
+
+            services.AddSingleton<IGuestAgents>(provider =>
+            {
+                var agents = new GuestAgents(configuration.GuestAgent, provider.GetRequiredService<TimeProvider>());
+                return failpoints is null ? agents : new GuestAgentFailpoints(failpoints, agents);
+            });
             services.AddSingleton(provider => new LeaseActivities(configuration.Compute.Host, provider.GetRequiredService<FreezeLeaseDirectory>()));
             services.Worker(configuration, Names.ComputeQueue(configuration.Compute.Host))
                 .AddSingletonActivities<GuestActivities>()
@@ -59,12 +96,20 @@ internal static class Roles
         {
             foreach (var (backend, i) in configuration.Volume.Backends.Select((backend, i) => (backend, i)))
             {
-                services.AddKeyedSingleton(backend.Name, (provider, _) => VolumeDrivers.Create(backend, provider.GetRequiredService<TimeProvider>(), $"Volume:Backends:{i}"));
+                services.AddKeyedSingleton(backend.Name, (provider, _) =>
+                {
+                    var time = provider.GetRequiredService<TimeProvider>();
+                    var section = $"Volume:Backends:{i}";
+                    return failpoints is null
+                        ? VolumeDrivers.Create(backend, time, section)
+                        : new VolumeFailpoints(failpoints, VolumeDrivers.Create(backend, new VolumeClockFailpoints(failpoints, time), section));
+                });
                 services.Worker(configuration, Names.VolumeQueue(backend.Name)).ConfigureOptions().PostConfigure<IServiceProvider>((options, provider) =>
-                    options.AddAllActivities(new VolumeActivities(
-                        provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name),
-                        provider.GetRequiredService<TimeProvider>(),
-                        provider.GetRequiredService<ILogger<VolumeActivities>>())));
+                {
+                    var (driver, time) = (provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name), provider.GetRequiredService<TimeProvider>());
+                    options.AddAllActivities(new VolumeActivities(driver, time, provider.GetRequiredService<ILogger<VolumeActivities>>()));
+                    options.AddAllActivities(new VolumeCloneActivities(driver, time, provider.GetRequiredService<ILogger<VolumeCloneActivities>>()));
+                });
             }
         }
     }
@@ -93,6 +138,10 @@ internal static class Roles
             options.GracefulShutdownTimeout = configuration.Workers.GracefulShutdown;
             // When a worker dies, the server waits this long before it offers the run's next task to another: a guest may be frozen meanwhile.
             options.StickyQueueScheduleToStartTimeout = TimeSpan.FromSeconds(1);
+            if (configuration.Workers.FailpointSocket is { } socket)
+            {
+                options.Interceptors = [new ActivityFailpoints(new Failpoints.Failpoints(socket))];
+            }
         });
 }
 

@@ -10,8 +10,10 @@ internal sealed record WorkersConfiguration(
     IReadOnlySet<Role> Roles, WorkersOptions Workers, ComputeOptions Compute, QgaOptions GuestAgent, VolumeOptions Volume, TemporalClientConnectOptions? Temporal)
 {
     /// <summary>Reads the configuration.</summary>
+    /// <param name="configuration">All of it.</param>
+    /// <param name="development">Whether this is a development environment.</param>
     /// <exception cref="InvalidConfigurationException">Lists every key that is missing or wrong.</exception>
-    public static WorkersConfiguration Read(IConfiguration configuration)
+    public static WorkersConfiguration Read(IConfiguration configuration, bool development)
     {
         var wrong = new List<string>();
         var workers = configuration.GetSection("Workers").Get<WorkersOptions>() ?? new();
@@ -41,6 +43,12 @@ internal sealed record WorkersConfiguration(
         if (roles.Contains(Role.Control))
         {
             Require(workers.ReconcileInterval >= TimeSpan.FromSeconds(1), "Workers:ReconcileInterval", $"'{workers.ReconcileInterval}' is shorter than 00:00:01", wrong);
+        }
+
+        if (workers.FailpointSocket is { } failpoints)
+        {
+            Require(development, "Workers:FailpointSocket", "makes activities fail on demand and is refused here; remove it, or set DOTNET_ENVIRONMENT=Development in a fault test", wrong);
+            Require(Path.IsPathFullyQualified(failpoints), "Workers:FailpointSocket", $"'{failpoints}' is not an absolute path", wrong);
         }
 
         var temporal = roles.Contains(Role.Guard) ? null : ReadTemporal(wrong);

@@ -35,6 +35,12 @@ public sealed class WorkersOptions
     /// repairing. At least 1 s. Default 1 min.
     /// </summary>
     public TimeSpan ReconcileInterval { get; set; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>
+    /// Absolute path of a unix socket that is asked before, in and after every activity what shall go wrong there, for the fault tests. Refused unless the
+    /// environment (<c>DOTNET_ENVIRONMENT</c>) is Development. Null: nothing ever asks.
+    /// </summary>
+    public string? FailpointSocket { get; set; }
 }
 
 /// <summary>Configuration section <c>Compute</c>, of the roles <see cref="Role.Compute"/> and <see cref="Role.Guard"/>.</summary>

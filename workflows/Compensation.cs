@@ -1,5 +1,4 @@
 using SnapshotFlow.Model;
-using Temporalio.Exceptions;
 using Temporalio.Workflows;
 
 namespace SnapshotFlow.Workflows;
@@ -50,10 +49,13 @@ internal sealed class Compensation
         try
         {
             await undo.Run();
+            RunMetrics.Compensated(undo.Kind, succeeded: true);
         }
-        catch (FailureException e)
+        // Not only failures that were meant: a bug in one undo must not keep the others from running.
+        catch (Exception e)
         {
             Leftovers.Add(new(undo.Kind, undo.Subject, Failures.Describe(e).Message));
+            RunMetrics.Compensated(undo.Kind, succeeded: false);
         }
     }
 

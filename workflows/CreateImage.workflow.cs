@@ -330,7 +330,7 @@ public sealed class CreateImageWorkflow
             {
                 await cut;
             }
-            catch (FailureException)
+            catch (Exception)
             {
                 // Its failure is in the steps, and its undo is on the stack.
             }
@@ -344,7 +344,7 @@ public sealed class CreateImageWorkflow
             await Workflow.ExecuteActivityAsync(
                 (IRecordActivities a) => a.CloseRunAsync(new(request, status, reason!, evidence, steps.All, undo.Leftovers)), Undoing());
         }
-        catch (FailureException e)
+        catch (Exception e)
         {
             undo.Leftovers.Add(new("CloseRun", request.Image.ToString(), Failures.Describe(e).Message));
             status = RunStatus.CompensationFailed;
@@ -365,7 +365,11 @@ public sealed class CreateImageWorkflow
 
     private string RunToken => request.Image.ToString();
 
-    private void Describe() => Workflow.CurrentDetails = RunDetails.Markdown(Progress());
+    private void Describe()
+    {
+        Workflow.CurrentDetails = RunDetails.Markdown(Progress());
+        Workflow.UpsertTypedSearchAttributes(SearchAttributes.Result.ValueSet(status.ToText()));
+    }
 
     private static TimeSpan Positive(TimeSpan span) => span > TimeSpan.Zero ? span : TimeSpan.FromMilliseconds(1);
 

@@ -21,8 +21,11 @@ public static class SearchAttributes
     /// <summary>The <see cref="Model.Consistency"/> of the image, lower case; unset until it is known.</summary>
     public static readonly SearchAttributeKey<string> Consistency = SearchAttributeKey.CreateKeyword("Consistency");
 
+    /// <summary>The <see cref="RunStatus"/> in which the run ended; unset while it goes on. <c>compensation_failed</c> finds the runs that left something.</summary>
+    public static readonly SearchAttributeKey<string> Result = SearchAttributeKey.CreateKeyword("Result");
+
     /// <summary>Every one, for registration.</summary>
-    public static readonly IReadOnlyList<SearchAttributeKey<string>> All = [ProjectId, ServerId, ImageId, Step, Consistency];
+    public static readonly IReadOnlyList<SearchAttributeKey<string>> All = [ProjectId, ServerId, ImageId, Step, Consistency, Result];
 
     /// <summary>What a run is started with.</summary>
     public static SearchAttributeCollection ForStart(Caller caller, ServerId server, ImageId image) =>

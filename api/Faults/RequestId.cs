@@ -1,4 +1,6 @@
 using System.Text.RegularExpressions;
+using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Telemetry;
 
 namespace SnapshotFlow.Api.Faults;
 
@@ -18,7 +20,22 @@ internal static partial class RequestId
             context.TraceIdentifier = id;
             context.Response.Headers["x-openstack-request-id"] = id;
             context.Response.Headers["x-compute-request-id"] = id;
-            using (logger.BeginScope("request_id:{RequestId} global_request_id:{GlobalRequestId}", id, GlobalId(context.Request)))
+            RequestFields.Begin(id, GlobalId(context.Request));
+            using (logger.BeginScope(LogFields.OfRequest()))
+            {
+                await next(context);
+            }
+        });
+    }
+
+    /// <summary>Puts the caller's project into the log and on the way to the run. After authentication.</summary>
+    public static IApplicationBuilder UseRequestProject(this IApplicationBuilder app)
+    {
+        var logger = app.ApplicationServices.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(RequestId).FullName!);
+        return app.Use(async (context, next) =>
+        {
+            RequestFields.Set(RequestFields.ProjectId, context.User.Identity is { IsAuthenticated: true } ? context.Caller().ProjectId : null);
+            using (logger.BeginScope(LogFields.OfRequest()))
             {
                 await next(context);
             }

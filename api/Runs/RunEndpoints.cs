@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Servers;
 using SnapshotFlow.Model;
@@ -23,6 +24,7 @@ internal static class RunEndpoints
         runs.MapGet("", ListAsync);
         runs.MapGet("/{id}", ShowAsync);
         runs.MapPost("/{id}/cancel", CancelAsync);
+        runs.MapPost("/{id}/restore", RestoreAsync);
     }
 
     private static async Task<Results<Accepted<StartedRun>, Ok<PlanView>>> CreateAsync(
@@ -32,7 +34,8 @@ internal static class RunEndpoints
         var key = IdempotencyKey.Of(context.Request);
         var caller = context.Caller();
         var server = await servers.RequireAsync(request.Server.ToString(), caller, ct);
-        caller.Demand(Policies.CreateImage);
+        context.Demand(Policies.CreateImage, PolicyTarget.Of(server.ProjectId, server.UserId));
+        context.Demand(Policies.CreateVolumeBackedImage, PolicyTarget.Of(server.ProjectId, server.UserId));
         var input = new CreateImageInput(
             IdempotencyKey.Image(request.DryRun ? null : key, caller), server.Id, request.Name, request.Metadata, caller, context.TraceIdentifier,
             request.Quiesce, request.FreezeDeadline, request.OnExpiry);
@@ -48,11 +51,11 @@ internal static class RunEndpoints
     private static async Task<Ok<RunList>> ListAsync(HttpContext context, RunStore store, CancellationToken ct)
     {
         var caller = context.Caller();
-        caller.Demand(Policies.ReadRuns);
+        context.Demand(Policies.ReadRuns);
         var query = new ListQuery(context);
         query.RequireKnown("status", "all_projects", "limit", "marker");
         var everywhere = query.Switch("all_projects");
-        if (everywhere && !caller.IsAdmin)
+        if (everywhere && !context.May(Policies.ReadRunsOfAll, PolicyTarget.Of(caller.ProjectId)))
         {
             throw Fault.Forbidden("Policy doesn't allow all_projects to be used: it is for administrators.");
         }
@@ -70,7 +73,7 @@ internal static class RunEndpoints
     private static async Task<Ok<RunView>> ShowAsync(string id, HttpContext context, RunStore store, ImageRuns runs, CancellationToken ct)
     {
         var run = await RequireAsync(store, id, context.Caller(), ct);
-        context.Caller().Demand(Policies.ReadRuns);
+        context.Demand(Policies.ReadRuns, PolicyTarget.Of(run.ProjectId, run.UserId));
         var live = run.Status is RunStatus.Running ? await runs.ProgressAsync(run.ImageId, ct) : null;
         return TypedResults.Ok(RunView.Of(run, live, context));
     }
@@ -78,10 +81,30 @@ internal static class RunEndpoints
     private static async Task<Accepted<StartedRun>> CancelAsync(string id, HttpContext context, RunStore store, ImageRuns runs, CancellationToken ct)
     {
         var run = await RequireAsync(store, id, context.Caller(), ct);
-        context.Caller().Demand(Policies.CancelRun);
+        context.Demand(Policies.CancelRun, PolicyTarget.Of(run.ProjectId, run.UserId));
         return run.Status is RunStatus.Running && await runs.CancelAsync(run.ImageId, ct)
             ? TypedResults.Accepted($"/runs/{run.ImageId}", StartedRun.Of(run.ImageId, context))
             : throw Fault.Conflict($"Run {run.ImageId} is over, there is nothing to cancel: see GET /runs/{run.ImageId}.");
+    }
+
+    /// <summary>A set of new volumes from the image: all of them, or none.</summary>
+    private static async Task<Accepted<StartedRestore>> RestoreAsync(string id, HttpContext context, ImageStore images, ResourceRuns runs, CancellationToken ct)
+    {
+        var caller = context.Caller();
+        var request = RestoreRequest.Parse(await JsonBody.ReadAsync(context.Request, ct));
+        var key = IdempotencyKey.Of(context.Request);
+        var image = ImageId.TryParse(id, null, out var known) ? await images.FindVisibleAsync(known, caller, ct) : null;
+        if (image is null)
+        {
+            throw Fault.NotFound($"No image found with ID {id}");
+        }
+
+        context.Demand(Policies.RestoreRun);
+        var operation = key is null ? OperationId.New() : DeterministicId.Operation(caller.ProjectId, key);
+        var acceptance = await runs.RestoreAsync(new(operation, image.Id, request.Name, caller, context.TraceIdentifier), ct);
+        return TypedResults.Accepted(
+            $"/operations/{operation}",
+            new StartedRestore(operation, acceptance.Volumes.Select(RestoredVolumeView.Of).ToList(), [Link.Self(context.Url($"/operations/{operation}"))]));
     }
 
     private static async Task<RunRecord> RequireAsync(RunStore store, string id, Caller caller, CancellationToken ct) =>
@@ -93,6 +116,8 @@ internal static class RunEndpoints
     {
         public static StartedRun Of(ImageId image, HttpContext context) => new(image, RunView.LinksOf(image, context));
     }
+
+    private sealed record StartedRestore(OperationId OperationId, IReadOnlyList<RestoredVolumeView> Volumes, IReadOnlyList<Link> Links);
 
     private sealed record RunList(
         IReadOnlyList<RunView> Runs, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? RunsLinks);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using SnapshotFlow.Telemetry;
 using Temporalio.Client;
 using Temporalio.Common.EnvConfig;
 
@@ -19,13 +20,13 @@ internal static class TemporalConnection
         var options = Load(configuration);
         services.AddSingleton<ITemporalClient>(provider =>
         {
-            options.LoggerFactory = provider.GetRequiredService<ILoggerFactory>();
+            options.AddTelemetry(provider);
             return TemporalClient.CreateLazy(options);
         });
         services.AddOptions<RunOptions>().BindConfiguration("Runs").ValidateOnStart()
             .Validate(o => o.AcceptTimeout > TimeSpan.Zero, "Runs:AcceptTimeout is not a positive time: write for example 00:01:00")
             .Validate(o => o.ProgressTimeout > TimeSpan.Zero, "Runs:ProgressTimeout is not a positive time: write for example 00:00:02");
-        return services.AddSingleton<ImageRuns>();
+        return services.AddSingleton<ImageRuns>().AddSingleton<ResourceRuns>();
     }
 
     private static TemporalClientConnectOptions Load(IConfiguration configuration)

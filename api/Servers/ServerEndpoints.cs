@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Versions;
@@ -34,10 +35,11 @@ internal static class ServerEndpoints
     }
 
     private static async Task<Ok<ServerList<ServerSummary>>> ListAsync(HttpContext context, ServerStore store, CancellationToken ct) =>
-        await PageAsync<ServerSummary>(context, store, servers => Task.FromResult(servers.Select(s => ServerView.Summary(s, context))), ct);
+        await PageAsync<ServerSummary>(Policies.ListServers, context, store, servers => Task.FromResult(servers.Select(s => ServerView.Summary(s, context))), ct);
 
     private static async Task<Ok<ServerList<ServerView>>> ListDetailAsync(HttpContext context, ServerStore store, CancellationToken ct) =>
         await PageAsync<ServerView>(
+            Policies.ListServersDetailed,
             context,
             store,
             async servers =>
@@ -50,7 +52,7 @@ internal static class ServerEndpoints
     private static async Task<Ok<OneServer>> ShowAsync(string id, HttpContext context, ServerStore store, CancellationToken ct)
     {
         var server = await store.RequireAsync(id, context.Caller(), ct);
-        context.Caller().Demand(Policies.ShowServer);
+        context.Demand(Policies.ShowServer, PolicyTarget.Of(server.ProjectId, server.UserId));
         var volumes = await store.AttachedVolumesAsync([server.Id], ct);
         return TypedResults.Ok(new OneServer(ServerView.Of(server, volumes[server.Id], context)));
     }
@@ -63,7 +65,8 @@ internal static class ServerEndpoints
         var key = IdempotencyKey.Of(context.Request);
         var caller = context.Caller();
         var server = await store.RequireAsync(id, caller, ct);
-        caller.Demand(Policies.CreateImage);
+        context.Demand(Policies.CreateImage, PolicyTarget.Of(server.ProjectId, server.UserId));
+        context.Demand(Policies.CreateVolumeBackedImage, PolicyTarget.Of(server.ProjectId, server.UserId));
         if (context.Microversion() < MetadataQuotaGone && action.Metadata.Count > MetadataItems)
         {
             throw Fault.Forbidden("Image metadata limit exceeded");
@@ -77,13 +80,13 @@ internal static class ServerEndpoints
     }
 
     private static async Task<Ok<ServerList<T>>> PageAsync<T>(
-        HttpContext context, ServerStore store, Func<IReadOnlyList<Server>, Task<IEnumerable<T>>> views, CancellationToken ct)
+        string rule, HttpContext context, ServerStore store, Func<IReadOnlyList<Server>, Task<IEnumerable<T>>> views, CancellationToken ct)
     {
         var caller = context.Caller();
-        caller.Demand(Policies.ListServers);
+        context.Demand(rule);
         var query = new ListQuery(context);
         var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.BadRequest($"marker [{text}] not found")));
-        var servers = await store.ListAsync(query.Switch("all_tenants") && caller.IsAdmin ? null : caller.ProjectId, page, ct);
+        var servers = await store.ListAsync(query.Switch("all_tenants") && context.May(Policies.ListServersOfAll, PolicyTarget.Of(caller.ProjectId)) ? null : caller.ProjectId, page, ct);
         IReadOnlyList<Link>? links = page.Limit > 0 && servers.Count == page.Limit ? [Link.Next(context.Url(query.NextPage(servers[^1].Id)))] : null;
         return TypedResults.Ok(new ServerList<T>((await views(servers)).ToList(), links));
     }

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Serialization;
-using SnapshotFlow.Api.Identity;
+using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Versions;
 using SnapshotFlow.Model;
@@ -78,7 +78,7 @@ internal sealed record ServerView(
             LaunchedAt = server.LaunchedAt?.Microseconds(),
             VolumesAttached = volumes
                 .Select(v => new AttachedVolumeView(v.VolumeId, version >= new Microversion(2, 3) ? v.DeleteOnTermination : null)).ToList(),
-            Host = context.Caller().IsAdmin ? server.Host : null,
+            Host = context.May(Policies.ServerHost, PolicyTarget.Of(server.ProjectId, server.UserId)) ? server.Host : null,
             Locked = version >= new Microversion(2, 9) ? server.Locked : null,
         };
     }

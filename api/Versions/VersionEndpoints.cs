@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http.HttpResults;
+using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Requests;
 
 namespace SnapshotFlow.Api.Versions;
@@ -22,6 +23,7 @@ internal static class VersionEndpoints
 
     private static Ok<ServicesView> Services(HttpContext context) => TypedResults.Ok(new ServicesView("SnapshotFlow",
     [
+        new("identity", [Link.Self(context.RequestServices.GetRequiredService<ITokenVerifier>().AuthUri(context))]),
         new("compute", [Link.Self(context.Url("/compute/v2.1"))]),
         new("block-storage", [Link.Self(context.Url("/volume/v3"))]),
         new("image", [Link.Self(context.Url("/image"))]),

@@ -11,6 +11,7 @@ internal sealed record BenchOptions
           --seconds N          length of each measurement (default 5)
           --warm-up N          workflows that run before anything is measured, while .NET compiles what is hot (default 1500)
           --callers LIST       clients that start a workflow and wait for its result at the same time (default 1,16,64)
+          --activities LIST    how many activities each workflow runs at the same time (default 1,8)
           --open-runs LIST     how many other runs are open meanwhile (default 10,10000)
           --store LIST         memory, durable or both (default memory,durable)
           --db-connection S    PostgreSQL for the durable server; without it a private cluster is started for the time of the run
@@ -26,6 +27,8 @@ internal sealed record BenchOptions
     public int WarmUp { get; init; } = 1500;
 
     public IReadOnlyList<int> Callers { get; init; } = [1, 16, 64];
+
+    public IReadOnlyList<int> Activities { get; init; } = [1, 8];
 
     public IReadOnlyList<int> OpenRuns { get; init; } = [10, 10_000];
 
@@ -46,6 +49,7 @@ internal sealed record BenchOptions
                 "--seconds" => options with { Length = TimeSpan.FromSeconds(Numbers(args[i], value)[0]) },
                 "--warm-up" => options with { WarmUp = Numbers(args[i], value)[0] },
                 "--callers" => options with { Callers = Numbers(args[i], value) },
+                "--activities" => options with { Activities = Numbers(args[i], value) },
                 "--open-runs" => options with { OpenRuns = Numbers(args[i], value) },
                 "--store" => options with { Stores = StoreNames(value) },
                 "--db-connection" => options with { Database = value },

@@ -6,9 +6,8 @@ namespace SnapshotFlow.Bench.TemporalDev;
 
 /// <param name="PerSecond">Workflows that ended per second.</param>
 /// <param name="Median">From start to result, as the client sees it.</param>
-/// <param name="ServerTime">Processor time of the server per workflow.</param>
-/// <param name="WorkerTime">Processor time of the worker per workflow.</param>
-internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan Percentile99, TimeSpan ServerTime, TimeSpan WorkerTime)
+/// <param name="Processors">Processor time per workflow.</param>
+internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan Percentile99, ProcessorTimes Processors)
 {
     public static Task WarmUpAsync(ITemporalClient client, int workflows) => AtOnceAsync(
         32, workflows, () => client.ExecuteWorkflowAsync((FanOut f) => f.RunAsync(1), new WorkflowOptions($"warm-up-{Guid.NewGuid():N}", WorkerRole.Queue)));
@@ -17,7 +16,7 @@ internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan P
     public static async Task<Measurement> TakeAsync(ITemporalClient client, ServerUnderTest server, int callers, int activities, TimeSpan length)
     {
         var latencies = new ConcurrentBag<TimeSpan>();
-        var (serverBefore, workerBefore) = (server.ServerTime, server.WorkerTime);
+        var before = server.ProcessorTimes();
         var began = Stopwatch.GetTimestamp();
         await Task.WhenAll(Enumerable.Range(0, callers).Select(async _ =>
         {
@@ -34,8 +33,7 @@ internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan P
             sorted.Length / elapsed.TotalSeconds,
             sorted[sorted.Length / 2],
             sorted[(int)(sorted.Length * 0.99)],
-            (server.ServerTime - serverBefore) / sorted.Length,
-            (server.WorkerTime - workerBefore) / sorted.Length);
+            (server.ProcessorTimes() - before) / sorted.Length);
     }
 
     /// <summary>Starts runs that stay open, and waits until each has its timer.</summary>

@@ -54,7 +54,7 @@ finally
 
 async Task MeasureAsync(string store, string? database)
 {
-    using var server = new ServerUnderTest(database);
+    using var server = new ServerUnderTest(database, database is null ? null : cluster?.ProcessId);
     var start = await server.StartAsync();
     report.Fact(store, "start until it listens", $"{start.TotalMilliseconds:0} ms");
     report.Fact(store, "memory after the start", $"{server.ServerMemory:0} MiB");
@@ -67,7 +67,7 @@ async Task MeasureAsync(string store, string? database)
         await Measurement.OpenAsync(client, runs - open);
         open = runs;
         report.Fact(store, $"memory with {runs} open runs", $"{server.ServerMemory:0} MiB");
-        foreach (var activities in (int[])[1, 8])
+        foreach (var activities in options.Activities)
         {
             foreach (var callers in options.Callers)
             {

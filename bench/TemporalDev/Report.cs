@@ -13,15 +13,17 @@ internal sealed class Report
     {
         if (rows.Keys.All(k => k.Store != store || k.OpenRuns != openRuns))
         {
-            Console.WriteLine("\n| store | open runs | activities | callers | workflows/s | p50 | p99 | server CPU | worker CPU |");
-            Console.WriteLine("|---|---|---|---|---|---|---|---|---|");
+            Console.WriteLine("\n| store | open runs | activities | callers | workflows/s | p50 | p99 | server CPU | database CPU | worker CPU | client CPU |");
+            Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|");
         }
 
         rows.Add((store, openRuns, activities, callers), measured);
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"| {store} | {openRuns} | {activities} | {callers} | {measured.PerSecond:0} | {measured.Median.TotalMilliseconds:0.0} ms | {measured.Percentile99.TotalMilliseconds:0.0} ms | {measured.ServerTime.TotalMilliseconds:0.00} ms | {measured.WorkerTime.TotalMilliseconds:0.00} ms |"));
+            $"| {store} | {openRuns} | {activities} | {callers} | {measured.PerSecond:0} | {measured.Median.TotalMilliseconds:0.0} ms | {measured.Percentile99.TotalMilliseconds:0.0} ms | {Milliseconds(measured.Processors.Server)} | {Milliseconds(measured.Processors.Database)} | {Milliseconds(measured.Processors.Worker)} | {Milliseconds(measured.Processors.Client)} |"));
     }
+
+    private static string Milliseconds(TimeSpan? time) => time is { } known ? string.Create(CultureInfo.InvariantCulture, $"{known.TotalMilliseconds:0.00} ms") : "–";
 
     /// <summary>What durability costs.</summary>
     public void Compare()

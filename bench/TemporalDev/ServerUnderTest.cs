@@ -11,18 +11,19 @@ internal sealed class ServerUnderTest : IDisposable
 {
     private readonly int port = FreePort.Next();
     private readonly string? database;
+    private readonly int? databaseProcess;
     private ChildProcess? server;
     private ChildProcess? worker;
 
     /// <param name="database">Null for a server that keeps everything in memory.</param>
-    public ServerUnderTest(string? database) => this.database = database;
+    /// <param name="databaseProcess">The database's first process, if it is one whose processor time counts.</param>
+    public ServerUnderTest(string? database, int? databaseProcess)
+    {
+        this.database = database;
+        this.databaseProcess = databaseProcess;
+    }
 
     public string Address => $"127.0.0.1:{port}";
-
-    /// <summary>Processor time that the server has used since it began.</summary>
-    public TimeSpan ServerTime => server!.ProcessorTime;
-
-    public TimeSpan WorkerTime => worker!.ProcessorTime;
 
     /// <summary>Resident memory of the server, in MiB.</summary>
     public double ServerMemory
@@ -33,6 +34,10 @@ internal sealed class ServerUnderTest : IDisposable
             return process.WorkingSet64 / 1024.0 / 1024.0;
         }
     }
+
+    /// <summary>Processor time that each process has used since it began.</summary>
+    public ProcessorTimes ProcessorTimes() => new(
+        server!.ProcessorTime, databaseProcess is { } process ? Bench.TemporalDev.ProcessorTimes.OfFamily(process) : null, worker!.ProcessorTime, Environment.CpuUsage.TotalTime);
 
     /// <summary>Starts the server and answers how long it took until it accepted a connection.</summary>
     public async Task<TimeSpan> StartAsync()

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace SnapshotFlow.DemoGuest;
 
 /// <summary>
@@ -78,6 +80,22 @@ internal sealed class FreezeGate
             frozen = false;
             Monitor.PulseAll(state);
             return was;
+        }
+    }
+
+    /// <summary>Waits so long, or until the guest stops; whether it stops.</summary>
+    public bool WaitForStop(TimeSpan time)
+    {
+        var until = Stopwatch.GetTimestamp() + (long)(time.TotalSeconds * Stopwatch.Frequency);
+        lock (state)
+        {
+            // Freeze and thaw wake it, too.
+            while (!stopped && Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), until) is var left && left > TimeSpan.Zero)
+            {
+                Monitor.Wait(state, left);
+            }
+
+            return stopped;
         }
     }
 

@@ -8,6 +8,7 @@ var disks = new Option<string[]>("--disk") { Description = "A disk file, once pe
 var agent = new Option<string>("--agent") { Description = "Unix socket to speak the QEMU guest agent protocol on.", HelpName = "SOCKET" };
 var size = new Option<long>("--size") { Description = "Size in bytes of disks that have to be made.", HelpName = "BYTES", DefaultValueFactory = _ => 16L << 20 };
 var journalFile = new Option<string?>("--journal") { Description = "File to append a line of JSON to at each freeze and thaw.", HelpName = "FILE" };
+var pause = new Option<TimeSpan>("--pause") { Description = "Time between two rounds of writes; none by default.", HelpName = "HH:MM:SS" };
 var check = new Option<string[]>("--check")
 {
     Description = "Write nothing; read copies of the disks, print {consistent, sequences, reason} and exit 0 when consistent, 1 when not.",
@@ -15,14 +16,14 @@ var check = new Option<string[]>("--check")
     AllowMultipleArgumentsPerToken = true,
 };
 
-var command = new RootCommand("Demo guest: writes increasing numbers to its disks, freezes and thaws on command, and checks copies of them.") { disks, agent, size, journalFile, check };
+var command = new RootCommand("Demo guest: writes increasing numbers to its disks, freezes and thaws on command, and checks copies of them.") { disks, agent, size, journalFile, pause, check };
 command.SetAction(async (arguments, stop) =>
 {
     try
     {
         return arguments.GetValue(check) is { Length: > 0 } copies
             ? Check(copies)
-            : await RunAsync(arguments.GetValue(disks)!, arguments.GetValue(agent)!, arguments.GetValue(size), arguments.GetValue(journalFile), stop).ConfigureAwait(false);
+            : await RunAsync(arguments.GetValue(disks)!, arguments.GetValue(agent)!, arguments.GetValue(size), arguments.GetValue(journalFile), arguments.GetValue(pause), stop).ConfigureAwait(false);
     }
     catch (Exception e) when (e is IOException or UnauthorizedAccessException or SocketException or ArgumentException)
     {
@@ -69,7 +70,7 @@ static int Check(string[] copies)
     return report.Consistent ? 0 : 1;
 }
 
-static async Task<int> RunAsync(string[] paths, string socket, long newBytes, string? journalPath, CancellationToken stop)
+static async Task<int> RunAsync(string[] paths, string socket, long newBytes, string? journalPath, TimeSpan pause, CancellationToken stop)
 {
     var gate = new FreezeGate();
     var (disks, written) = Workload.Open(paths, newBytes);
@@ -78,7 +79,7 @@ static async Task<int> RunAsync(string[] paths, string socket, long newBytes, st
         using var server = new GuestAgentServer(socket, new GuestAgentCommands(gate, new Journal(journalPath, TimeProvider.System), disks.Count));
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var stopped = ending.Token.Register(gate.Stop);
-        var writing = Task.Factory.StartNew(() => new Workload(disks, gate).Run(written), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        var writing = Task.Factory.StartNew(() => new Workload(disks, gate, pause).Run(written), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         var serving = server.RunAsync(ending.Token);
         Console.WriteLine($"demo guest: writing to {disks.Count} disks, agent on {socket}");
 

@@ -1,7 +1,7 @@
 namespace SnapshotFlow.DemoGuest;
 
-/// <summary>What runs in the guest: writes 1, 2, 3, … to its disks, each number to every disk in order, as fast as the disks take it.</summary>
-internal sealed class Workload(IReadOnlyList<WitnessDisk> disks, FreezeGate gate)
+/// <summary>What runs in the guest: writes 1, 2, 3, … to its disks, each number to every disk in order, as fast as the disks take it or with a pause after each number.</summary>
+internal sealed class Workload(IReadOnlyList<WitnessDisk> disks, FreezeGate gate, TimeSpan pause)
 {
     /// <summary>Opens the disks, and goes on where they stand; disks that are no consistent set are begun anew.</summary>
     public static (IReadOnlyList<WitnessDisk> Disks, IReadOnlyList<long> Written) Open(IReadOnlyList<string> paths, long newBytes)
@@ -43,6 +43,11 @@ internal sealed class Workload(IReadOnlyList<WitnessDisk> disks, FreezeGate gate
                 {
                     return n - 1;
                 }
+            }
+
+            if (gate.WaitForStop(pause))
+            {
+                return n;
             }
         }
     }

@@ -29,7 +29,7 @@ public enum WorkerRole
 /// The whole product as real processes on this machine: PostgreSQL, Temporal, one worker process per role, the freeze guard among them, the API. Everything listens on loopback, keeps
 /// its state in one directory, is stopped in reverse order by process id, and dies with this process if it comes to that.
 /// </summary>
-public sealed class DevelopmentStack : IAsyncDisposable
+public sealed partial class DevelopmentStack : IAsyncDisposable
 {
     /// <summary>Name of the one storage back end on <see cref="StackOptions.Host"/>.</summary>
     public const string BackendName = "file";
@@ -87,7 +87,10 @@ public sealed class DevelopmentStack : IAsyncDisposable
     /// <summary>The API's address.</summary>
     public Uri Api { get; private set; } = null!;
 
-    /// <summary>Who may call.</summary>
+    /// <summary>Who may call, and with which password.</summary>
+    public Accounts Accounts { get; private set; } = null!;
+
+    /// <summary>A token of each.</summary>
     public Tokens Tokens { get; private set; } = null!;
 
     /// <summary>Directory of the storage back end.</summary>
@@ -156,7 +159,12 @@ public sealed class DevelopmentStack : IAsyncDisposable
     public ChildCommand WorkerCommand(WorkerRole role)
     {
         var name = role.ToString().ToLowerInvariant();
-        Dictionary<string, string?> environment = new(Temporal.Environment) { ["Workers__Roles"] = name };
+        Dictionary<string, string?> environment = new(Temporal.Environment.Concat(options.Settings)) { ["Workers__Roles"] = name };
+        if (options.FailpointSocket is { } failpoints)
+        {
+            environment["Workers__FailpointSocket"] = failpoints;
+            environment["DOTNET_ENVIRONMENT"] = "Development";
+        }
         switch (role)
         {
             case WorkerRole.Control:
@@ -182,11 +190,14 @@ public sealed class DevelopmentStack : IAsyncDisposable
     /// <summary>What starts the API.</summary>
     public ChildCommand ApiCommand() => new("api", programs.Api, [])
     {
-        Environment = new Dictionary<string, string?>(Temporal.Environment)
+        Environment = new Dictionary<string, string?>(Temporal.Environment.Concat(options.Settings))
         {
             ["ASPNETCORE_URLS"] = Api.ToString(),
             ["Store__ConnectionString"] = ConnectionString,
-            ["Identity__TokenFile"] = Tokens.File,
+            ["Identity__Auth"] = "development",
+            ["Identity__Development__UsersFile"] = Accounts.UsersFile(State.Directory),
+            // Whoever tries things out for a day keeps the same token.
+            ["Identity__Development__TokenLifetime"] = "1.00:00:00",
         },
     };
 
@@ -256,7 +267,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
     {
         var free = FreePorts.Take(3);
         int Port(int? given, int configured, int index) => given ?? (configured > 0 ? configured : free[index]);
-        Tokens = await Tokens.LoadOrCreateAsync(State, ct);
+        Accounts = await Accounts.LoadOrCreateAsync(State.Directory, ct);
         await Storage.PrepareAsync(ct);
 
         Postgres = await PostgresServer.StartAsync(State, Port(options.PostgresPort, Settings.Ports.Postgres, 0), options.Ephemeral, ct);
@@ -269,7 +280,7 @@ public sealed class DevelopmentStack : IAsyncDisposable
         report($"PostgreSQL on 127.0.0.1:{Postgres.Port}");
 
         string? histories = null;
-        if (!options.Ephemeral)
+        if (options.KeepHistories ?? !options.Ephemeral)
         {
             await Postgres.EnsureDatabaseAsync(TemporalDatabaseName, ct);
             histories = Postgres.ConnectionString(TemporalDatabaseName);
@@ -279,12 +290,14 @@ public sealed class DevelopmentStack : IAsyncDisposable
         report($"Temporal ({Temporal.Description}) on {Temporal.Address}, namespace {Temporal.Namespace}");
 
         Api = new Uri($"http://{IPAddress.Loopback}:{Port(options.ApiPort, Settings.Ports.Api, 2)}");
-        ApiProcess = await StartProcessAsync(ApiCommand(), ct);
+        ApiProcess = await ChildProcess.StartAsync(ApiCommand(), State.Logs);
+        undo.Add(() => new ValueTask(ApiProcess.StopAsync(StopGrace)));
         foreach (var role in Enum.GetValues<WorkerRole>())
         {
             await StartWorkerAsync(role, ct);
         }
         await Wait.UntilAsync($"the API to be ready on {Api} (log {ApiProcess.LogFile})", ReadyDeadline, ApiIsReadyAsync, ct);
+        Tokens = await Accounts.LogInAsync(Api, ct);
         report($"API on {Api}");
         await WaitForWorkersAsync(ct);
         report($"workers: control, compute ({Host}), volume ({Backend}), and the guard of {Host}'s freezes");
@@ -313,9 +326,15 @@ public sealed class DevelopmentStack : IAsyncDisposable
     /// <summary>Waits until every role polls its task queues, and the guard is alive.</summary>
     public Task WaitForWorkersAsync(CancellationToken ct) => Wait.UntilAsync($"the workers to poll (logs {State.Logs})", ReadyDeadline, WorkersPollAsync, ct);
 
-    private async Task<bool> WorkersPollAsync(CancellationToken ct)
+    private Task<bool> WorkersPollAsync(CancellationToken ct)
     {
         ThrowIfAnyExited();
+        return ServesAsync(ct);
+    }
+
+    /// <summary>Whether every role polls its task queues, and the guard is alive, right now.</summary>
+    public async Task<bool> ServesAsync(CancellationToken ct)
+    {
         (string Queue, TaskQueueType Type)[] queues =
         [
             (Names.ControlQueue, TaskQueueType.Workflow), (Names.ControlQueue, TaskQueueType.Activity),

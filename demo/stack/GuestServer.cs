@@ -22,6 +22,9 @@ public sealed record GuestServerOptions
     /// <summary>Image property <c>os_require_quiesce</c>.</summary>
     public bool RequireQuiesce { get; init; }
 
+    /// <summary>How long the guest pauses after each number that it has written to all its disks. None by default: it writes as fast as it can.</summary>
+    public TimeSpan Pause { get; init; }
+
     /// <summary>Take the server of this name that is registered already, if there is one.</summary>
     public bool Existing { get; init; }
 
@@ -72,7 +75,7 @@ public sealed class GuestServer : IAsyncDisposable
         }
         if (options.WithGuest)
         {
-            await server.StartGuestAsync(ct);
+            await server.StartGuestAsync(options.Pause, ct);
         }
         await server.RegisterAsync(options, ct);
         return server;
@@ -107,11 +110,11 @@ public sealed class GuestServer : IAsyncDisposable
         return known is null ? null : new GuestServer(stack, known.Id, [.. (await servers.BlockDevicesAsync(known.Id, ct)).Select(d => d.VolumeId).OfType<VolumeId>()]);
     }
 
-    private async Task StartGuestAsync(CancellationToken ct)
+    private async Task StartGuestAsync(TimeSpan pause, CancellationToken ct)
     {
         Guest = await stack.StartProcessAsync(
             new ChildCommand($"guest-{Id.ToString()[..8]}", stack.Programs.DemoGuest,
-                ["--agent", agentSocket, "--journal", Journal, .. Volumes.SelectMany(v => new[] { "--disk", stack.Storage.VolumeFile(v) })]),
+                ["--agent", agentSocket, "--journal", Journal, "--pause", $"{pause:c}", .. Volumes.SelectMany(v => new[] { "--disk", stack.Storage.VolumeFile(v) })]),
             ct);
         await Wait.UntilAsync($"the guest's agent to answer on {agentSocket} (log {Guest.LogFile})", StartDeadline, async token =>
         {

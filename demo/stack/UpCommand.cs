@@ -12,7 +12,9 @@ internal static class UpCommand
         var server = await GuestServer.StartAsync(stack, new GuestServerOptions { Existing = true }, ct);
         // Whoever tries things out makes more images than the default quota of ten snapshots has room for.
         await new QuotaStore(stack.Database).SetLimitAsync(Tokens.TenantProject, Quota.Snapshots, 1000, ct);
-        Explain(stack, server);
+        var clientFiles = options.ClientDirectory ?? stack.State.Directory;
+        await ClientFiles.WriteAsync(clientFiles, stack.Api, stack.Accounts, ct);
+        Explain(stack, server, clientFiles);
         var ended = await Task.WhenAny([.. stack.Processes.Append(server.Guest!).Select(p => p.WaitForExitAsync(ct))]);
         await ended;
         stack.ThrowIfAnyExited();
@@ -20,7 +22,7 @@ internal static class UpCommand
         return 0;
     }
 
-    private static void Explain(DevelopmentStack stack, GuestServer server)
+    private static void Explain(DevelopmentStack stack, GuestServer server, string clientFiles)
     {
         var api = stack.Api.ToString().TrimEnd('/');
         Console.WriteLine($$$"""
@@ -28,11 +30,16 @@ internal static class UpCommand
 
             API       {{{api}}}
             Temporal  {{{stack.Temporal.Address}}}, namespace {{{stack.Temporal.Namespace}}} ({{{stack.Temporal.Description}}})
-            Tokens    {{{stack.Tokens.File}}}; the tenant's:
-                      export TOKEN={{{stack.Tokens.Tenant}}}
+            Client    . {{{Path.Combine(clientFiles, "openrc")}}}      (openrc-admin for the administrator, clouds.yaml beside it)
+            Token     export TOKEN={{{stack.Tokens.Tenant}}}      (the tenant's, for a day)
             Logs      {{{stack.State.Logs}}}
 
-            Try, in another terminal:
+            Try, in another terminal, with the stock client (apt-get install python3-openstackclient):
+              . {{{Path.Combine(clientFiles, "openrc")}}}
+              openstack server image create --name first --wait {{{server.Id}}}
+              openstack image list
+
+            Or without it:
               curl -si -H "X-Auth-Token: $TOKEN" -H 'Content-Type: application/json' {{{api}}}/compute/v2.1/servers/{{{server.Id}}}/action -d '{"createImage": {"name": "first"}}'
               curl -s -H "X-Auth-Token: $TOKEN" {{{api}}}/runs
               curl -s -H "X-Auth-Token: $TOKEN" {{{api}}}/image/v2/images

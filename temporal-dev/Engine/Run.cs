@@ -18,6 +18,8 @@ internal sealed partial class Run
     private TaskCompletionSource? waiters;
     private int sealedEvents;
     private bool visibilityChanged;
+    private bool headerDue = true;
+    private (string StartRequestId, bool IsCurrent, bool IsLive) storedHeader;
 
     public Run(EngineHost engine, WorkflowChain chain, string runId)
     {
@@ -93,6 +95,7 @@ internal sealed partial class Run
     {
         var changed = visibilityChanged;
         visibilityChanged = false;
+        headerDue |= changed;
         return changed;
     }
 
@@ -103,7 +106,21 @@ internal sealed partial class Run
     {
         var first = sealedEvents;
         sealedEvents = history.Count;
-        return new RunChange(Key, first + 1, history.GetRange(first, history.Count - first), WriteSide(), Header());
+        return new RunChange(Key, first + 1, history.GetRange(first, history.Count - first), WriteSide(), TakeHeader());
+    }
+
+    /// <summary>The header if it says something new. An open run's counters do not count as new: they follow from its history.</summary>
+    private RunHeader? TakeHeader()
+    {
+        var (requestId, isCurrent, isLive) = (StartRequestId, Chain.Current == this, IsOpen || outbox.Count > 0);
+        if (IsOpen && !headerDue && storedHeader == (requestId, isCurrent, isLive))
+        {
+            return null;
+        }
+
+        headerDue = false;
+        storedHeader = (requestId, isCurrent, isLive);
+        return Header();
     }
 
     public RunHeader Header() => new(Info(), StartRequestId, Chain.Current == this, IsOpen || outbox.Count > 0);

@@ -1,5 +1,3 @@
-using System.Threading.Channels;
-
 namespace SnapshotFlow.TemporalDev.Store;
 
 /// <summary>
@@ -7,22 +5,46 @@ namespace SnapshotFlow.TemporalDev.Store;
 /// batch, so that callers share the price of a commit. A caller enqueues while it holds its run's lock and waits after
 /// releasing it.
 /// </summary>
+/// <remarks>
+/// The writer is a thread that does nothing else. It sleeps until there is something to write and then in the store's call: no
+/// wake-ups of other threads lie between a transition and its commit, and none between the commit and who waits for it.
+/// </remarks>
 internal sealed class CommitQueue : IAsyncDisposable
 {
     /// <summary>Larger batches gain nothing and make the first caller of a batch wait for the last.</summary>
     private const int MaximumBatch = 256;
 
+    /// <summary>A batch of this size says that there are many callers.</summary>
+    private const int BusyBatch = 4;
+
+    /// <summary>
+    /// How long a busy writer waits for company before it writes. A commit costs the same for one as for many, so on a loaded machine waiting is
+    /// what makes everybody faster.
+    /// </summary>
+    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(1);
+
     private readonly IStore store;
     private readonly Action<Exception> failStop;
-    private readonly Channel<Entry> entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true });
-    private readonly Task pump;
+    private readonly Lock gate = new();
+    private readonly AutoResetEvent arrived = new(false);
+    private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly List<Entry> waiting = [];
+    private bool idle;
+    private bool stopping;
 
     /// <param name="failStop">Called once when a write failed for good: memory is then ahead of the data and must not be shown to anybody.</param>
     public CommitQueue(IStore store, Action<Exception> failStop)
     {
         this.store = store;
         this.failStop = failStop;
-        pump = store.IsDurable ? Task.Run(PumpAsync) : Task.CompletedTask;
+        if (store.IsDurable)
+        {
+            new Thread(Write) { IsBackground = true, Name = "commits" }.Start();
+        }
+        else
+        {
+            ended.SetResult();
+        }
     }
 
     public bool IsDurable => store.IsDurable;
@@ -31,44 +53,102 @@ internal sealed class CommitQueue : IAsyncDisposable
     public Task Enqueue(Transition transition)
     {
         var entry = new Entry(transition);
-        return entries.Writer.TryWrite(entry)
-            ? entry.Task
-            : Task.FromException(new ObjectDisposedException(nameof(CommitQueue), "the server is stopping"));
+        bool wake;
+        lock (gate)
+        {
+            if (stopping)
+            {
+                return Task.FromException(new ObjectDisposedException(nameof(CommitQueue), "the server is stopping"));
+            }
+
+            waiting.Add(entry);
+            wake = idle;
+            idle = false;
+        }
+
+        if (wake)
+        {
+            arrived.Set();
+        }
+
+        return entry.Task;
     }
 
+    /// <summary>Writes what is waiting, and ends.</summary>
     public async ValueTask DisposeAsync()
     {
-        entries.Writer.TryComplete();
-        await pump;
+        Stop();
+        await ended.Task;
+        arrived.Dispose();
     }
 
-    private async Task PumpAsync()
+    private void Stop()
+    {
+        lock (gate)
+        {
+            stopping = true;
+        }
+
+        arrived.Set();
+    }
+
+    private void Write()
     {
         var batch = new List<Entry>();
-        while (await entries.Reader.WaitToReadAsync())
+        try
         {
-            batch.Clear();
-            while (batch.Count < MaximumBatch && entries.Reader.TryRead(out var entry))
+            while (Gather(batch))
             {
-                batch.Add(entry);
+                // This thread has nothing else to do than to wait.
+                store.WriteAsync(batch.ConvertAll(e => e.Transition), CancellationToken.None).GetAwaiter().GetResult();
+                foreach (var entry in batch)
+                {
+                    entry.SetResult();
+                }
+            }
+        }
+        catch (Exception e)
+        {
+            // Nobody who waits may be answered: whatever they saw in memory is not in the data.
+            Stop();
+            failStop(e);
+        }
+        finally
+        {
+            ended.SetResult();
+        }
+    }
+
+    /// <summary>Waits for the next batch. False when there will be none.</summary>
+    private bool Gather(List<Entry> batch)
+    {
+        if (batch.Count >= BusyBatch)
+        {
+            arrived.WaitOne(Gathering);
+        }
+
+        batch.Clear();
+        while (true)
+        {
+            lock (gate)
+            {
+                if (waiting.Count > 0)
+                {
+                    var count = Math.Min(waiting.Count, MaximumBatch);
+                    batch.AddRange(waiting.Take(count));
+                    waiting.RemoveRange(0, count);
+                    return true;
+                }
+
+                if (stopping)
+                {
+                    return false;
+                }
+
+                idle = true;
             }
 
-            try
-            {
-                await store.WriteAsync([.. batch.Select(e => e.Transition)], CancellationToken.None);
-            }
-            catch (Exception e)
-            {
-                // Nobody who waits may be answered: whatever they saw in memory is not in the data.
-                entries.Writer.TryComplete();
-                failStop(e);
-                return;
-            }
-
-            foreach (var entry in batch)
-            {
-                entry.TrySetResult();
-            }
+            arrived.WaitOne();
         }
     }
 

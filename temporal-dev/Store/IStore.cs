@@ -20,7 +20,8 @@ public interface IStore : IAsyncDisposable
 
     /// <summary>
     /// Makes the transitions durable, all or none, in the given order. Retries what is worth retrying; an exception means that it
-    /// failed for good, and the server ends itself because its memory is ahead of the data.
+    /// failed for good, and the server ends itself because its memory is ahead of the data. May block its caller meanwhile, so the caller
+    /// is a thread that does nothing else.
     /// </summary>
     Task WriteAsync(IReadOnlyList<Transition> batch, CancellationToken cancellationToken);
 
@@ -40,8 +41,8 @@ public sealed record Transition(IReadOnlyList<RunChange> Runs, IReadOnlyList<Run
 /// <param name="FirstEventId">Id of the first of <paramref name="Events"/>; meaningless when there are none.</param>
 /// <param name="Events">The appended events.</param>
 /// <param name="Side">The run's whole side record; replaces the former one.</param>
-/// <param name="Header">What lists and starts need to know of the run without its history; replaces the former one.</param>
-public sealed record RunChange(RunKey Key, long FirstEventId, IReadOnlyList<HistoryEvent> Events, byte[] Side, RunHeader Header);
+/// <param name="Header">What lists and starts need to know of the run without its history; replaces the former one. Null when it has not changed.</param>
+public sealed record RunChange(RunKey Key, long FirstEventId, IReadOnlyList<HistoryEvent> Events, byte[] Side, RunHeader? Header);
 
 /// <param name="Info">The visibility record.</param>
 /// <param name="StartRequestId">Request id of the start, so that a repeated start finds its run.</param>

@@ -81,6 +81,11 @@ public sealed class MemoryStore(bool retain = false) : IStore
                 throw new InvalidOperationException($"run {change.Key.RunId} has {length} events; event {change.FirstEventId} cannot follow");
             }
 
+            if (length == 0 && change.Header is null)
+            {
+                throw new InvalidOperationException($"run {change.Key.RunId} begins without a header");
+            }
+
             lengths[change.Key] = length + change.Events.Count;
         }
     }
@@ -89,7 +94,7 @@ public sealed class MemoryStore(bool retain = false) : IStore
     {
         var events = runs.TryGetValue(change.Key, out var known) ? (List<HistoryEvent>)known.Events : [];
         events.AddRange(change.Events);
-        if (change.Header.IsCurrent)
+        if (change.Header is { IsCurrent: true })
         {
             var others = runs.Values.Where(r => r.Key.Namespace == change.Key.Namespace && r.Key.WorkflowId == change.Key.WorkflowId
                 && r.Header.IsCurrent && r.Key != change.Key).ToList();
@@ -99,6 +104,6 @@ public sealed class MemoryStore(bool retain = false) : IStore
             }
         }
 
-        runs[change.Key] = new StoredRun(change.Key, events, change.Side, change.Header);
+        runs[change.Key] = new StoredRun(change.Key, events, change.Side, change.Header ?? known!.Header);
     }
 }

@@ -5,17 +5,20 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using SnapshotFlow.Api.Identity.Development;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
 using SnapshotFlow.Tests.Store;
 
 namespace SnapshotFlow.Tests.Api;
 
-/// <summary>The api in this process, on a free loopback port, with a database and a token file of its own.</summary>
+/// <summary>The api in this process, on a free loopback port, with a database and a users file of its own.</summary>
 public sealed class ApiUnderTest : IAsyncDisposable
 {
     private readonly string directory = Directory.CreateTempSubdirectory("snapshotflow-api-").FullName;
-    private readonly HttpClient client = new(new SocketsHttpHandler { AllowAutoRedirect = false });
+    private readonly HttpClient client = new(new SocketsHttpHandler { AllowAutoRedirect = false, RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1 });
     private WebApplication? app;
 
     private ApiUnderTest()
@@ -24,7 +27,7 @@ public sealed class ApiUnderTest : IAsyncDisposable
 
     public TestTokens Tokens { get; } = new();
 
-    public string TokenFile => Path.Combine(directory, "tokens.json");
+    public string UsersFile => Path.Combine(directory, "users.yaml");
 
     public Uri Url { get; private set; } = null!;
 
@@ -33,18 +36,29 @@ public sealed class ApiUnderTest : IAsyncDisposable
     /// <param name="database">Connection string.</param>
     /// <param name="temporal">host:port; null for a port where nobody listens.</param>
     /// <param name="settings">More configuration, as on the command line.</param>
-    public static async Task<ApiUnderTest> StartAsync(string database, string? temporal = null, params string[] settings)
+    public static Task<ApiUnderTest> StartAsync(string database, string? temporal = null, params string[] settings) => StartAsync(database, temporal, null, settings);
+
+    /// <inheritdoc cref="StartAsync(string, string?, string[])"/>
+    /// <param name="log">Hears what is logged.</param>
+    public static async Task<ApiUnderTest> StartAsync(string database, string? temporal, ILoggerProvider? log, string[] settings)
     {
         var api = new ApiUnderTest();
-        await File.WriteAllTextAsync(api.TokenFile, api.Tokens.Json);
+        await File.WriteAllTextAsync(api.UsersFile, api.Tokens.Yaml);
         api.app = SnapshotFlow.Api.Program.Build(
         [
-            "--urls=http://127.0.0.1:0", $"--Store:ConnectionString={database}", $"--Identity:TokenFile={api.TokenFile}",
+            "--urls=http://127.0.0.1:0", $"--Store:ConnectionString={database}", "--Identity:Auth=development",
+            $"--Identity:Development:UsersFile={api.UsersFile}",
             $"--TEMPORAL_ADDRESS={temporal ?? "127.0.0.1:1"}", "--Logging:LogLevel:Default=Error", .. settings,
         ]);
+        if (log is not null)
+        {
+            api.Service<ILoggerFactory>().AddProvider(log);
+        }
+
         await api.app.StartAsync();
         api.Url = new(api.app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
         api.client.BaseAddress = api.Url;
+        await api.IssueTokensAsync();
         return api;
     }
 
@@ -52,6 +66,8 @@ public sealed class ApiUnderTest : IAsyncDisposable
 
     public Task<Answer> PostAsync(string path, string? token, object body, params (string Name, string Value)[] headers) =>
         PostTextAsync(path, token, JsonSerializer.Serialize(body), "application/json", headers);
+
+    public Task<Answer> DeleteAsync(string path, string? token, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Delete, path, token, null, headers);
 
     public Task<Answer> PostTextAsync(string path, string? token, string body, string contentType, params (string Name, string Value)[] headers) =>
         SendAsync(HttpMethod.Post, path, token, new ByteArrayContent(Encoding.UTF8.GetBytes(body)) { Headers = { ContentType = MediaTypeHeaderValue.Parse(contentType) } }, headers);
@@ -74,6 +90,18 @@ public sealed class ApiUnderTest : IAsyncDisposable
 
         var response = await client.SendAsync(request, TestContext.Current.CancellationToken);
         return new(response.StatusCode, response, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    private async Task IssueTokensAsync()
+    {
+        try
+        {
+            await TestTokens.IssueAsync(Service<UserDirectory>().Users, Service<DevelopmentTokenStore>(), CancellationToken.None);
+        }
+        catch (Exception e) when (e is SnapshotFlowException or NpgsqlException)
+        {
+            // A test without a database is about what happens then: its requests get as far as the look-up of their token.
+        }
     }
 
     /// <summary>A server of the tests' project, or of another, with so many volumes.</summary>

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text.Json;
 using SnapshotFlow.Tests.Store;
 
 namespace SnapshotFlow.Tests.Api;
@@ -22,7 +21,7 @@ public sealed class Identifying(ApiAlone alone, PrivatePostgres postgres) : ICla
         (await api.GetAsync("/runs", token)).IsFault(401, "unauthorized", Message);
         var image = await api.GetAsync("/image/v2/images", token);
         image.IsImageFault(401, "Unauthorized", Message);
-        Assert.Contains("Bearer", image.Header("WWW-Authenticate"), StringComparison.Ordinal);
+        Assert.Equal($"Keystone uri=\"{api.Url}identity\"", image.Header("WWW-Authenticate"));
     }
 
     [Fact]
@@ -52,18 +51,22 @@ public sealed class Identifying(ApiAlone alone, PrivatePostgres postgres) : ICla
     }
 
     [Fact]
-    public async Task A_changed_token_file_is_in_force_at_once_and_a_broken_one_changes_nothing()
+    public async Task A_changed_users_file_is_in_force_at_once_and_a_broken_one_changes_nothing()
     {
         await using var own = await ApiUnderTest.StartAsync(await postgres.CreateDatabaseAsync(migrated: true), settings: "--Logging:LogLevel:Default=None");
+        var before = await File.ReadAllTextAsync(own.UsersFile, TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.OK, (await own.GetAsync("/runs", own.Tokens.Member)).Status);
 
-        await File.WriteAllTextAsync(own.TokenFile, JsonSerializer.Serialize(new { tokens = new[] { TestTokens.Entry("the-new-one", "p", "member") } }), TestContext.Current.CancellationToken);
-        Assert.Equal(HttpStatusCode.OK, (await own.GetAsync("/runs", "the-new-one")).Status);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await own.GetAsync("/runs", own.Tokens.Member)).Status);
+        await WriteAsync(before.Replace("[member]", "[some_other_role]", StringComparison.Ordinal));
+        Assert.Equal(HttpStatusCode.Forbidden, (await own.GetAsync("/runs", own.Tokens.Member)).Status);
+        await WriteAsync(before.Replace("[some_other_role]", "[reader]", StringComparison.Ordinal));
+        Assert.Equal(HttpStatusCode.OK, (await own.GetAsync("/runs", own.Tokens.Nobody)).Status);
 
-        await File.WriteAllTextAsync(own.TokenFile, "{", TestContext.Current.CancellationToken);
-        Assert.Equal(HttpStatusCode.OK, (await own.GetAsync("/runs", "the-new-one")).Status);
-        File.Delete(own.TokenFile);
-        Assert.Equal(HttpStatusCode.OK, (await own.GetAsync("/runs", "the-new-one")).Status);
+        await WriteAsync("users: 7");
+        Assert.Equal(HttpStatusCode.OK, (await own.GetAsync("/runs", own.Tokens.Nobody)).Status);
+        File.Delete(own.UsersFile);
+        Assert.Equal(HttpStatusCode.OK, (await own.GetAsync("/runs", own.Tokens.Nobody)).Status);
+
+        Task WriteAsync(string yaml) => File.WriteAllTextAsync(own.UsersFile, yaml, TestContext.Current.CancellationToken);
     }
 }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text.Json;
 using SnapshotFlow.Drivers.Layers;
 using SnapshotFlow.Stack;
 using SnapshotFlow.Stack.Processes;
@@ -52,9 +51,8 @@ public sealed class KillingEverything : IAsyncLifetime
     private async Task<TenantClient> TenantAsync(ChildProcess up)
     {
         var running = await program.WaitUntilUpAsync(up);
-        using var tokens = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(program.State, "tokens.json"), Ct));
-        var token = tokens.RootElement.GetProperty("tokens").EnumerateArray().First(t => t.GetProperty("project_id").GetString() == Tokens.TenantProject).GetProperty("token").GetString();
-        return new TenantClient(new Uri(running.Api), token);
+        var accounts = await Accounts.LoadOrCreateAsync(program.State, Ct);
+        return new TenantClient(new Uri(running.Api), await Accounts.LogInAsync(new Uri(running.Api), accounts.Tenant, Ct));
     }
 
     private static async Task<string?> FirstServerAsync(TenantClient tenant, CancellationToken ct) =>

@@ -11,8 +11,8 @@ public sealed class StartingWithWrongConfiguration(RunningStack running)
     [Theory]
     [InlineData("Store__ConnectionString", null, "Store:ConnectionString")]
     [InlineData("Store__ConnectionString", "nonsense", "Store:ConnectionString")]
-    [InlineData("Identity__TokenFile", null, "Identity:TokenFile")]
-    [InlineData("Identity__TokenFile", "/nowhere/tokens.json", "Identity:TokenFile")]
+    [InlineData("Identity__Auth", null, "Identity:Auth")]
+    [InlineData("Identity__Development__UsersFile", "/nowhere/users.yaml", "Identity:Development:UsersFile")]
     public Task The_API_names_the_key(string variable, string? value, string key) => StopsNamingAsync(running.Stack.ApiCommand(), variable, value, key);
 
     [Theory]
@@ -20,6 +20,7 @@ public sealed class StartingWithWrongConfiguration(RunningStack running)
     [InlineData(WorkerRole.Control, "Workers__Roles", "kontrol", "Workers:Roles")]
     [InlineData(WorkerRole.Control, "Store__ConnectionString", null, "Store:ConnectionString")]
     [InlineData(WorkerRole.Control, "TEMPORAL_ADDRESS", null, "TEMPORAL_ADDRESS")]
+    [InlineData(WorkerRole.Control, "Workers__FailpointSocket", "/nowhere/failpoints.sock", "Workers:FailpointSocket")]
     [InlineData(WorkerRole.Compute, "Compute__Host", null, "Compute:Host")]
     [InlineData(WorkerRole.Compute, "Compute__LeaseDirectory", "relative", "Compute:LeaseDirectory")]
     [InlineData(WorkerRole.Guard, "Compute__LeaseDirectory", null, "Compute:LeaseDirectory")]

@@ -6,6 +6,7 @@ namespace SnapshotFlow.Tests.Unit;
 /// The picture of who may know whom, compared with the references that the compiler wrote into each assembly:
 /// <code>
 /// model ← workflows, drivers, store ← activities ← workers        api → model, workflows, store        temporal-dev → nothing of ours
+/// telemetry ← workers, api
 /// </code>
 /// </summary>
 public sealed class ArchitectureTests
@@ -15,11 +16,12 @@ public sealed class ArchitectureTests
     private const string Activities = "SnapshotFlow.Activities";
     private const string Drivers = "SnapshotFlow.Drivers";
     private const string Store = "SnapshotFlow.Store";
+    private const string Telemetry = "SnapshotFlow.Telemetry";
     private const string Workers = "snapshotflow-workers";
     private const string Api = "snapshotflow-api";
     private const string TemporalDev = "temporal-dev";
 
-    private static readonly string[] Ours = [Model, Workflows, Activities, Drivers, Store, Workers, Api, TemporalDev];
+    private static readonly string[] Ours = [Model, Workflows, Activities, Drivers, Store, Telemetry, Workers, Api, TemporalDev];
 
     /// <summary>Project, what it may know of ours, and what else beside the framework.</summary>
     public static TheoryData<string, string[], string[]> Picture => new()
@@ -29,8 +31,9 @@ public sealed class ArchitectureTests
         { Drivers, [Model], [] },
         { Store, [Model], ["Npgsql", "Dapper", "dbup-"] },
         { Activities, [Model, Workflows, Drivers, Store], ["Temporalio"] },
-        { Workers, [Model, Workflows, Drivers, Store, Activities], ["Temporalio", "Npgsql"] },
-        { Api, [Model, Workflows, Store], ["Temporalio", "Npgsql"] },
+        { Telemetry, [], ["Temporalio", "OpenTelemetry", "Google.Protobuf"] },
+        { Workers, [Model, Workflows, Drivers, Store, Activities, Telemetry], ["Temporalio", "Npgsql", "Google.Protobuf"] },
+        { Api, [Model, Workflows, Store, Telemetry], ["Temporalio", "OpenTelemetry", "Npgsql", "YamlDotNet"] },
         { TemporalDev, [], ["Temporalio", "Google.Protobuf", "NexusRpc", "Grpc.", "Npgsql", "YamlDotNet"] },
     };
 
@@ -54,6 +57,8 @@ public sealed class ArchitectureTests
     [InlineData(Workers, Activities)]
     [InlineData(Api, Workflows)]
     [InlineData(Api, Store)]
+    [InlineData(Workers, Telemetry)]
+    [InlineData(Api, Telemetry)]
     public void An_arrow_of_the_picture_is_there_in_the_code(string project, string known) => Assert.Contains(known, ReferencesOf(project));
 
     private static IEnumerable<string> ReferencesOf(string project) =>

@@ -75,6 +75,69 @@ public sealed class CancellingAnImage(CreateImageFixture fixture) : IClassFixtur
         cloud.AssertNothingLeft();
     }
 
+    [Theory]
+    [InlineData("Unquiesce", RunStatus.Cancelled)]
+    [InlineData("DeleteVolumeSnapshot", RunStatus.Cancelled)]
+    [InlineData("RemoveRecords", RunStatus.Cancelled)]
+    [InlineData("ReleaseQuota", RunStatus.Cancelled)]
+    [InlineData("ReleaseServer", RunStatus.Cancelled)]
+    [InlineData("CloseRun", RunStatus.Failed)]
+    public async Task While_a_failed_run_is_being_undone_the_undo_goes_on_to_its_end(string undo, RunStatus ends)
+    {
+        var cloud = fixture.Use(new());
+        cloud.Script("CreateVolumeSnapshot", Fault.Fails());
+        var held = Fault.HoldsDeaf();
+        cloud.Script(undo, held);
+        var run = await fixture.StartAsync(cloud.Request());
+        await held.Reached;
+
+        await run.CancelAsync();
+        await CancelSeenAsync(run);
+        if (undo != "Unquiesce")
+        {
+            Assert.False(cloud.Frozen);
+        }
+
+        held.Release();
+        var failure = await Assert.ThrowsAsync<WorkflowFailedException>(() => run.GetResultAsync());
+
+        Assert.Equal(ends is RunStatus.Cancelled, failure.InnerException is CanceledFailureException);
+        Assert.Equal((ends, 0), (cloud.Closed!.Status, cloud.Closed.Leftovers.Count));
+        Assert.Equal(
+            ["Unquiesce", "DeleteVolumeSnapshot", "DeleteVolumeSnapshot", "DeleteVolumeSnapshot", "RemoveRecords", "ReleaseQuota", "ReleaseServer", "CloseRun"],
+            cloud.Journal.SkipWhile(a => a != "Unquiesce"));
+        cloud.AssertNothingLeft();
+    }
+
+    [Theory]
+    [InlineData("Unquiesce")]
+    [InlineData("DeleteVolumeSnapshot")]
+    [InlineData("RemoveRecords")]
+    [InlineData("ReleaseQuota")]
+    [InlineData("ReleaseServer")]
+    [InlineData("CloseRun")]
+    public async Task A_run_that_is_cancelled_twice_is_undone_once(string undo)
+    {
+        var cloud = fixture.Use(new());
+        var (cut, held) = (Fault.HoldsDeaf(), Fault.HoldsDeaf());
+        cloud.Script("CreateVolumeSnapshot", cut);
+        cloud.Script(undo, held);
+        var run = await fixture.StartAsync(cloud.Request());
+        await cut.Reached;
+        await run.CancelAsync();
+        await CancelSeenAsync(run);
+        cut.Release();
+        await held.Reached;
+
+        await run.CancelAsync();
+        held.Release();
+        await Assert.ThrowsAsync<WorkflowFailedException>(() => run.GetResultAsync());
+
+        Assert.Equal((RunStatus.Cancelled, 0), (cloud.Closed!.Status, cloud.Closed.Leftovers.Count));
+        Assert.Single(cloud.Journal, "RemoveRecords");
+        cloud.AssertNothingLeft();
+    }
+
     [Fact]
     public async Task Once_the_image_record_is_being_written_the_run_completes_rather_than_leave_half_an_image()
     {

@@ -9,16 +9,20 @@ using Temporalio.Worker;
 namespace SnapshotFlow.Tests.Workflow;
 
 /// <summary>A server, and the workers of a small site with two hypervisors over a <see cref="FakeCloud"/>; shared by the tests of one class, which run one after another.</summary>
-public sealed class CreateImageFixture : IAsyncLifetime
+public class CreateImageFixture : IAsyncLifetime
 {
     private readonly FakeActivities activities = new();
     private readonly CancellationTokenSource stop = new();
     private readonly List<Task> workers = [];
     private WorkflowEnvironment environment = null!;
+    private ITemporalClient ofWorkers = null!;
 
     public ITemporalClient Client => environment.Client;
 
     public WorkflowEnvironment Environment => environment;
+
+    /// <summary>What the workers' calls pass through.</summary>
+    public Turnstile Turnstile { get; private set; } = null!;
 
     /// <summary>What <see cref="ReconcileWorkflow"/> sees, and when.</summary>
     public FakeReconcileActivities Looks { get; private set; } = null!;
@@ -26,6 +30,9 @@ public sealed class CreateImageFixture : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         environment = await TemporalEnvironment.StartAsync();
+        Turnstile = await Turnstile.StartAsync(Client.Connection.Options.TargetHost!);
+        Prepare(Turnstile);
+        ofWorkers = await TemporalClient.ConnectAsync(new(Turnstile.Address) { Namespace = Client.Options.Namespace, Runtime = MeteredRuntime.Instance });
         Looks = new(activities, Client);
         Work(new TemporalWorkerOptions(Names.ControlQueue)
             .AddAllActivities<IRecordActivities>(activities).AddAllActivities<IReconcileActivities>(Looks)
@@ -37,10 +44,23 @@ public sealed class CreateImageFixture : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
+        Release(Turnstile);
         await stop.CancelAsync();
         await Task.WhenAll(workers.Select(w => w.ContinueWith(_ => { }, TaskScheduler.Default)));
+        await Turnstile.DisposeAsync();
         await environment.ShutdownAsync();
         stop.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Called before the first worker starts.</summary>
+    protected virtual void Prepare(Turnstile turnstile)
+    {
+    }
+
+    /// <summary>Called before the workers are told to stop.</summary>
+    protected virtual void Release(Turnstile turnstile)
+    {
     }
 
     /// <summary>Sets up the cloud that the next runs see.</summary>
@@ -58,8 +78,15 @@ public sealed class CreateImageFixture : IAsyncLifetime
     }
 
     /// <summary>Looks once, as the schedule does.</summary>
-    public Task<ReconcileResult> LookAsync(TimeSpan interval) => Client.ExecuteWorkflowAsync(
+    public async Task<ReconcileResult> LookAsync(TimeSpan interval) => await (await StartLookAsync(interval)).GetResultAsync();
+
+    /// <summary>Starts a look.</summary>
+    public Task<WorkflowHandle<ReconcileWorkflow, ReconcileResult>> StartLookAsync(TimeSpan interval) => Client.StartWorkflowAsync(
         (ReconcileWorkflow w) => w.RunAsync(new ReconcileInput(interval)), new($"{Names.ReconcileSchedule}-{Guid.NewGuid()}", Names.ControlQueue));
+
+    /// <summary>Asks what would become of a request.</summary>
+    public Task<WorkflowHandle<PlanImageWorkflow, ImagePlan>> StartPlanAsync(CreateImageInput request) => Client.StartWorkflowAsync(
+        (PlanImageWorkflow w) => w.RunAsync(request), new($"plan-image/{request.Image}", Names.ControlQueue));
 
     /// <summary>The run of an image.</summary>
     public WorkflowHandle<CreateImageWorkflow, CreateImageResult> Run(CreateImageInput request) =>
@@ -70,12 +97,13 @@ public sealed class CreateImageFixture : IAsyncLifetime
         IdConflictPolicy = WorkflowIdConflictPolicy.UseExisting,
         IdReusePolicy = WorkflowIdReusePolicy.RejectDuplicate,
         TaskTimeout = TimeSpan.FromSeconds(2),
+        RunTimeout = CreateImageWorkflow.LongestRun,
         TypedSearchAttributes = SearchAttributes.ForStart(request.Caller, request.Server, request.Image),
     };
 
     private void Work(TemporalWorkerOptions options)
     {
-        var worker = new TemporalWorker(Client, options);
+        var worker = new TemporalWorker(ofWorkers, options);
         workers.Add(worker.ExecuteAsync(stop.Token).ContinueWith(_ => worker.Dispose(), TaskScheduler.Default));
     }
 }

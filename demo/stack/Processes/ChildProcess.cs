@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 
 namespace SnapshotFlow.Stack.Processes;
 
@@ -86,6 +87,49 @@ public sealed class ChildProcess
     {
         Signals.Send(Id, Signal.Kill);
         await process.WaitForExitAsync(ct);
+    }
+
+    /// <summary>Starts the same command again, once this process has ended.</summary>
+    public Task<ChildProcess> StartAgainAsync() => StartAsync(command, Path.GetDirectoryName(LogFile)!);
+
+    /// <summary>SIGKILLs it and everything below it, as when a host kills a service. Returns when it is gone.</summary>
+    public async Task KillTreeAsync(CancellationToken ct)
+    {
+        // Stopped first: what is killed from the top would let its children get away meanwhile.
+        SignalTree(Signal.Stop).ForEach(id => Signals.Send(id, Signal.Kill));
+        await process.WaitForExitAsync(ct);
+    }
+
+    /// <summary>SIGSTOPs it and everything below it, until <see cref="ContinueTree"/>.</summary>
+    public void StopTree() => SignalTree(Signal.Stop);
+
+    /// <summary>Lets it, and everything below it, go on.</summary>
+    public void ContinueTree() => SignalTree(Signal.Continue);
+
+    /// <summary>From the top, so that a stopped parent starts no further children.</summary>
+    private List<int> SignalTree(Signal signal)
+    {
+        List<int> tree = [Id];
+        for (var i = 0; i < tree.Count; i++)
+        {
+            Signals.Send(tree[i], signal);
+            tree.AddRange(ChildrenOf(tree[i]));
+        }
+        return tree;
+    }
+
+    // Source: proc(5), /proc/pid/task/tid/children.
+    private static IEnumerable<int> ChildrenOf(int id)
+    {
+        try
+        {
+            return [.. File.ReadAllText($"/proc/{id}/task/{id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(c => int.Parse(c, CultureInfo.InvariantCulture))];
+        }
+        catch (IOException)
+        {
+            // It has ended.
+            return [];
+        }
     }
 
     /// <summary>Asks it to end; SIGKILL when it has not after <paramref name="grace"/>. Returns when it is gone.</summary>

@@ -16,7 +16,7 @@ public sealed class PostgresServer : IAsyncDisposable
     private static readonly TimeSpan StartDeadline = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(10);
 
-    private readonly ChildProcess process;
+    private ChildProcess process;
     private readonly string? removeAtEnd;
 
     private PostgresServer(ChildProcess process, int port, string password, string? removeAtEnd)
@@ -72,7 +72,11 @@ public sealed class PostgresServer : IAsyncDisposable
         var server = new PostgresServer(process, port, password, ephemeral ? data : null);
         try
         {
-            await Wait.UntilAsync($"PostgreSQL to answer on port {port} (log {process.LogFile})", StartDeadline, server.AnswersAsync, ct);
+            await Wait.UntilAsync($"PostgreSQL to answer on port {port} (log {process.LogFile})", StartDeadline, async token =>
+            {
+                server.process.ThrowIfExited();
+                return await server.AnswersAsync(token);
+            }, ct);
             return server;
         }
         catch
@@ -80,6 +84,20 @@ public sealed class PostgresServer : IAsyncDisposable
             await server.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Starts it again after its end, as a supervisor does: until what the old one left of itself is gone and it answers.</summary>
+    public async Task StartAgainAsync(CancellationToken ct)
+    {
+        process = await process.StartAgainAsync();
+        await Wait.UntilAsync($"PostgreSQL to answer again on port {Port} (log {process.LogFile})", StartDeadline, async token =>
+        {
+            if (process.HasExited)
+            {
+                process = await process.StartAgainAsync();
+            }
+            return await AnswersAsync(token);
+        }, ct);
     }
 
     /// <summary>Makes a database unless it is there.</summary>
@@ -187,7 +205,6 @@ public sealed class PostgresServer : IAsyncDisposable
 
     private async Task<bool> AnswersAsync(CancellationToken ct)
     {
-        process.ThrowIfExited();
         try
         {
             await using var connection = new NpgsqlConnection(ConnectionString("postgres") + ";Pooling=false;Timeout=2");

@@ -33,7 +33,7 @@ public sealed class TemporalServer : IAsyncDisposable
     public string Namespace { get; }
 
     /// <summary>Null when the server was there.</summary>
-    public ChildProcess? Process { get; }
+    public ChildProcess? Process { get; private set; }
 
     /// <summary>A client of it.</summary>
     public ITemporalClient Client { get; }
@@ -69,6 +69,10 @@ public sealed class TemporalServer : IAsyncDisposable
             _ => LaunchAsync(Embedded(embeddedProgram(), settings, ns, port, histories), "embedded", ns, port, state, ct),
         };
     }
+
+    /// <summary>Starts it again after its end. Says nothing about readiness; clients connect again by themselves.</summary>
+    public async Task StartAgainAsync() =>
+        Process = await (Process ?? throw new StackException($"Temporal ({Description}) was not started here")).StartAgainAsync();
 
     /// <summary>Whether a worker polls a task queue. A server that cannot tell counts as one where somebody does: the first task then waits for its worker.</summary>
     public async Task<bool> IsPolledAsync(string taskQueue, TaskQueueType type, CancellationToken ct)

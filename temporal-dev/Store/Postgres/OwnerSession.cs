@@ -1,4 +1,5 @@
 using Npgsql;
+using NpgsqlTypes;
 
 namespace SnapshotFlow.TemporalDev.Store.Postgres;
 
@@ -9,6 +10,10 @@ namespace SnapshotFlow.TemporalDev.Store.Postgres;
 internal sealed class OwnerSession : IAsyncDisposable
 {
     private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(20);
+
+    private readonly NpgsqlParameter<long> number = new() { NpgsqlDbType = NpgsqlDbType.Bigint };
+    private readonly NpgsqlParameter<ReadOnlyMemory<byte>> changes = new() { NpgsqlDbType = NpgsqlDbType.Bytea };
+    private NpgsqlCommand? append;
 
     private OwnerSession(NpgsqlConnection connection) => Connection = connection;
 
@@ -54,15 +59,52 @@ internal sealed class OwnerSession : IAsyncDisposable
         await command.ExecuteScalarAsync(cancellationToken);
     }
 
-    public async Task<long> ReadLastBatchAsync(CancellationToken cancellationToken)
+    /// <summary>Which start of a server was the last one, and which batch.</summary>
+    public async Task<(long Starts, long LastBatch)> ReadPositionAsync(CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand("select last_batch from server", Connection);
-        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+        await using var command = new NpgsqlCommand("select starts, coalesce((select max(batch) from journal), checkpoint) from server", Connection);
+        await using var rows = await command.ExecuteReaderAsync(cancellationToken);
+        await rows.ReadAsync(cancellationToken);
+        return (rows.GetInt64(0), rows.GetInt64(1));
     }
 
-    public ValueTask DisposeAsync() => Connection.DisposeAsync();
+    /// <summary>
+    /// Makes a batch durable: one prepared statement, which is a transaction and a round trip of its own. Blocks until the answer is here.
+    /// </summary>
+    /// <exception cref="StoreException">There is such a batch already, which only another server can have written.</exception>
+    public void Append(long batch, ReadOnlyMemory<byte> bytes)
+    {
+        if (append is null)
+        {
+            var prepared = new NpgsqlCommand("insert into journal (batch, changes) values ($1, $2)", Connection) { Parameters = { number, changes } };
+            prepared.Prepare();
+            append = prepared;
+        }
 
-    private static async Task SetUpAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+        number.TypedValue = batch;
+        changes.TypedValue = bytes;
+        try
+        {
+            append.ExecuteNonQuery();
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)
+        {
+            throw new StoreException($"another server has written to the data: there is a batch {batch} already", e);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (append is not null)
+        {
+            await append.DisposeAsync();
+        }
+
+        await Connection.DisposeAsync();
+    }
+
+    /// <summary>What every connection that writes must have set.</summary>
+    public static async Task SetUpAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         await using var batch = new NpgsqlBatch(connection)
         {

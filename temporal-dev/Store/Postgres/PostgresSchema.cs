@@ -4,24 +4,33 @@ namespace SnapshotFlow.TemporalDev.Store.Postgres;
 
 /// <summary>The server's tables. They are made by the server itself, by whoever holds the lock on the data.</summary>
 /// <remarks>
-/// Histories are rows of several events, as they were written together: immutable, only ever added to and deleted with their run.
-/// Everything the server looks for is in its memory, so there is one index per table and one for the rule that a workflow id has
-/// one current run.
+/// Two layers. A batch of transitions becomes durable as one row of <c>journal</c>, which costs one insert however many runs it touches.
+/// Now and then a checkpoint folds the journal into the other tables, where a run that began and ended meanwhile is written once, and
+/// deletes what it has folded. The data is the tables and, on top of them, the journal's rows. Everything the server looks for is in its
+/// memory, so there is one index per table and one for the rule that a workflow id has one current run.
 /// </remarks>
 internal static class PostgresSchema
 {
-    /// <summary>Format of the data. A server reads its own format and nothing newer.</summary>
-    private const int Version = 1;
+    /// <summary>Format of the data. A server reads its own format and no other.</summary>
+    private const int Version = 2;
 
-    /// <summary>SQLSTATE of a batch that finds the data other than expected. Classes from I on are free for applications.</summary>
+    /// <summary>SQLSTATE of a checkpoint that finds the data other than expected. Classes from I on are free for applications.</summary>
     public const string Unexpected = "TD001";
 
     private const string Tables = """
         create table server (
             only_row   boolean primary key default true check (only_row),
             version    integer not null,
-            last_batch bigint not null);
-        comment on column server.last_batch is 'Number of the last committed batch; changed by every commit and every start, so a server sees when another one has written.';
+            starts     bigint not null,
+            checkpoint bigint not null);
+        comment on column server.starts is 'How many servers have started on the data; a server sees by it that another one has been here.';
+        comment on column server.checkpoint is 'The last batch that is folded into the tables; later ones are in the journal.';
+
+        create table journal (
+            batch   bigint primary key,
+            changes bytea not null) with (toast_tuple_target = 8160);
+        alter table journal alter column changes set storage external;
+        comment on table journal is 'Transitions that are durable and not yet folded into the tables, in the format of JournalFormat.cs';
 
         create table runs (
             run_id           uuid primary key,
@@ -30,8 +39,9 @@ internal static class PostgresSchema
             start_request_id text not null,
             is_current       boolean not null,
             is_live          boolean not null,
+            last_event_id    bigint not null,
             info             bytea not null,
-            side             bytea not null) with (fillfactor = 70);
+            side             bytea not null) with (fillfactor = 85);
         create unique index current_runs on runs (namespace, workflow_id) where is_current;
         comment on column runs.info is 'temporal.api.workflow.v1.WorkflowExecutionInfo';
         comment on column runs.side is 'What the run knows beyond its history, as UTF-8 JSON';
@@ -67,13 +77,14 @@ internal static class PostgresSchema
         {
             await ExecuteAsync(connection, $"create schema if not exists {schema}", cancellationToken);
             await ExecuteAsync(connection, Tables, cancellationToken);
-            await ExecuteAsync(connection, $"insert into server (version, last_batch) values ({Version}, 0)", cancellationToken);
+            await ExecuteAsync(connection, $"insert into server (version, starts, checkpoint) values ({Version}, 0, 0)", cancellationToken);
         }
 
         var version = (int)(await ScalarAsync(connection, "select version from server", cancellationToken))!;
         if (version != Version)
         {
-            throw new StoreException($"the data in schema {schema} has format {version}; this server reads format {Version}. Use the server that wrote it, or another schema");
+            throw new StoreException(
+                $"the data in schema {schema} has format {version}; this server reads format {Version}. Use the server that wrote it, or give this one another schema or database");
         }
 
         await transaction.CommitAsync(cancellationToken);

@@ -21,6 +21,9 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         ? "PostgreSQL's server programs are in neither /usr/lib/postgresql/*/bin nor PATH: install the package postgresql"
         : null;
 
+    /// <summary>The process that starts all others.</summary>
+    public int ProcessId => server!.Id;
+
     public static async Task<PrivatePostgres> StartAsync()
     {
         var cluster = new PrivatePostgres(FindBinaries() ?? throw new InvalidOperationException(Missing));
@@ -101,7 +104,7 @@ internal sealed class PrivatePostgres : IAsyncDisposable
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         server = await ChildProcess.StartAsync(
             Path.Combine(binaries, "postgres"),
-            ["-D", Data, "-k", directory, "-h", "127.0.0.1", "-p", port.ToString(CultureInfo.InvariantCulture), "-c", "max_connections=50"],
+            ["-D", Data, "-k", directory, "-h", "127.0.0.1", "-p", port.ToString(CultureInfo.InvariantCulture), "-c", "max_connections=50", "-c", "shared_buffers=64MB"],
             "postgres",
             line =>
             {

@@ -1,0 +1,48 @@
+namespace SnapshotFlow.Tests.Faults.Matrix;
+
+/// <summary>A step of a scenario.</summary>
+/// <param name="Name">The activity.</param>
+/// <param name="WhileFrozen">Whether the guest may be frozen at it, so that runs must not be kept there for long before the fault.</param>
+/// <param name="Halves">Whether it has a middle at which it can be held.</param>
+public sealed record ScenarioStep(string Name, bool WhileFrozen = false, bool Halves = true)
+{
+    /// <summary>Before, during, after.</summary>
+    public IEnumerable<Boundary> Boundaries => Enum.GetValues<Phase>().Where(p => Halves || p is not Phase.During).Select(p => new Boundary(Name, p));
+}
+
+/// <summary>What a run does while faults happen to it: steps as data, so that a process that comes later adds its own.</summary>
+/// <param name="Name">In the names of cases.</param>
+/// <param name="Steps">The steps at which runs are held.</param>
+/// <param name="Trips">A step that fails for good wherever it is done, so that everything is undone; null when nothing fails by itself.</param>
+public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps, string? Trips = null)
+{
+    /// <summary>An image of a running server.</summary>
+    public static readonly Scenario Create = new("create",
+    [
+        new("PrepareImage"), new("CheckQuota"), new("ReserveRecords"), new("ProbeGuest"),
+        new("Quiesce", WhileFrozen: true), new("CreateVolumeSnapshot", WhileFrozen: true), new("Unquiesce", WhileFrozen: true),
+        new("CopyGlanceMetadata"), new("CompleteSnapshots"), new("CreateImageRecord"),
+    ]);
+
+    /// <summary>An image of a running server of which one volume cannot be cut: everything is undone.</summary>
+    public static readonly Scenario Undo = new("undo",
+    [
+        new("Unquiesce", WhileFrozen: true), new("DeleteVolumeSnapshot"), new("RemoveRecords"), new("ReleaseQuota"), new("ReleaseServer"), new("CloseRun"),
+    ], Trips: "CreateVolumeSnapshot");
+
+    /// <summary>Every scenario there is.</summary>
+    public static IReadOnlyList<Scenario> All { get; } = [Create, Undo];
+
+    /// <summary>Where runs whose boundary comes while the guest is frozen wait for the others: shortly before the freeze, in a step that may take long enough.</summary>
+    public static readonly Boundary Stage = new("ReserveRecords", Phase.Before);
+
+    /// <summary>Every boundary, in the order in which a run gets to them.</summary>
+    public IEnumerable<Boundary> Boundaries => Steps.SelectMany(s => s.Boundaries);
+
+    /// <summary>The scenario of a name.</summary>
+    public static Scenario Named(string name) => All.FirstOrDefault(s => s.Name == name)
+        ?? throw new ArgumentException($"there is no scenario '{name}': there are {string.Join(", ", All.Select(s => s.Name))}", nameof(name));
+
+    /// <summary>Whether the guest may be frozen at a boundary.</summary>
+    public bool MayBeFrozenAt(Boundary boundary) => Steps.Any(s => s.Name == boundary.Step && s.WhileFrozen);
+}
