@@ -29,7 +29,7 @@ public sealed class ActivitiesOfWorkflows(DevServer server)
 
     [Fact]
     public Task Heartbeat_details_reach_the_next_attempt_after_a_heartbeat_timeout() => server.WithWorkerAsync(All, async queue =>
-        Assert.Equal("resumed at 9", await RunAsync(queue, nameof(Acts.ResumeAfterSilenceAsync), new() { HeartbeatMs = 400 })));
+        Assert.Equal("resumed at 9", await RunAsync(queue, nameof(Acts.ResumeAfterSilence), new() { HeartbeatMs = 400 })));
 
     [Theory]
     [InlineData(ActivityCancellationType.TryCancel, "canceled")]
@@ -40,7 +40,7 @@ public sealed class ActivitiesOfWorkflows(DevServer server)
         var id = DevServer.NewId();
         Acts.Running[id] = new(TaskCreationOptions.RunContinuationsAsynchronously);
         var handle = await server.Client.StartWorkflowAsync(
-            (OneActivityWorkflow w) => w.RunAsync(nameof(Acts.ReturnWhenCancelledAsync), new() { Cancellation = type, HeartbeatMs = 10_000 }), new(id, queue));
+            (OneActivityWorkflow w) => w.RunAsync(nameof(Acts.ReturnWhenCancelled), new() { Cancellation = type, HeartbeatMs = 10_000 }), new(id, queue));
         await Acts.Running[id].Task;
         await handle.CancelAsync();
         Assert.Equal(expected, await handle.GetResultAsync());
@@ -136,7 +136,7 @@ public sealed class ActivitiesOfWorkflows(DevServer server)
             var id = DevServer.NewId();
             Acts.Running[id] = new(TaskCreationOptions.RunContinuationsAsynchronously);
             var handle = await server.Client.StartWorkflowAsync(
-                (OneActivityWorkflow w) => w.RunAsync(nameof(Acts.TellWhyCancelledAsync), new() { HeartbeatMs = 1_000 }), new(id, queue));
+                (OneActivityWorkflow w) => w.RunAsync(nameof(Acts.TellWhyCancelled), new() { HeartbeatMs = 1_000 }), new(id, queue));
             await Acts.Running[id].Task;
             if (reset)
             {
@@ -190,7 +190,7 @@ public sealed class ActivitiesOfWorkflows(DevServer server)
         var id = DevServer.NewId();
         Acts.Running[id] = new(TaskCreationOptions.RunContinuationsAsynchronously);
         var other = $"{queue}-activities";
-        var handle = await server.Client.StartWorkflowAsync((OneActivityWorkflow w) => w.RunAsync(nameof(Acts.FailWhenWorkerStopsAsync), new() { Queue = other }), new(id, queue));
+        var handle = await server.Client.StartWorkflowAsync((OneActivityWorkflow w) => w.RunAsync(nameof(Acts.FailWhenWorkerStops), new() { Queue = other }), new(id, queue));
         using (var first = new TemporalWorker(server.Client, new TemporalWorkerOptions(other) { GracefulShutdownTimeout = TimeSpan.FromMilliseconds(100) }.AddAllActivities(typeof(Acts), null)))
         {
             await first.ExecuteAsync(() => Acts.Running[id].Task, TestContext.Current.CancellationToken);
@@ -262,7 +262,7 @@ public sealed class ActivitiesOfWorkflows(DevServer server)
         }
 
         [Activity]
-        public static async Task<string> ResumeAfterSilenceAsync()
+        public static async Task<string> ResumeAfterSilence()
         {
             if (Info.Attempt == 1)
             {
@@ -274,7 +274,7 @@ public sealed class ActivitiesOfWorkflows(DevServer server)
         }
 
         [Activity]
-        public static async Task<string> ReturnWhenCancelledAsync()
+        public static async Task<string> ReturnWhenCancelled()
         {
             Running[Info.WorkflowId!].TrySetResult();
             using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
@@ -294,7 +294,7 @@ public sealed class ActivitiesOfWorkflows(DevServer server)
         }
 
         [Activity]
-        public static async Task<string> TellWhyCancelledAsync()
+        public static async Task<string> TellWhyCancelled()
         {
             Running[Info.WorkflowId!].TrySetResult();
             using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
@@ -315,7 +315,7 @@ public sealed class ActivitiesOfWorkflows(DevServer server)
         }
 
         [Activity]
-        public static async Task<string> FailWhenWorkerStopsAsync()
+        public static async Task<string> FailWhenWorkerStops()
         {
             if (Info.Attempt == 1)
             {
