@@ -243,7 +243,7 @@ public sealed class WorkersOfWorkflows(DevServer server)
             var slow = Enumerable.Range(0, 10).Select(_ => Workflow.DelayAsync(TimeSpan.FromHours(1), cancel.Token)).ToList();
             var quick = Enumerable.Range(1, 50).Select(i => Workflow.DelayAsync(i)).ToList();
             await Workflow.WhenAllAsync(quick);
-            await cancel.CancelAsync();
+            cancel.Cancel();
             var cancelled = 0;
             foreach (var timer in slow)
             {
