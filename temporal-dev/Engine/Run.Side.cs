@@ -158,6 +158,7 @@ internal sealed partial class Run
         HistorySize = 0;
         PreviousStartedEventId = 0;
         attachedRequests.Clear();
+        attachedCallbacks.Clear();
         IsLoaded = true;
         Fold(events);
         sealedEvents = history.Count;

@@ -156,6 +156,35 @@ public sealed class WorkersOfWorkflows(DevServer server)
     }
 
     [Fact]
+    public Task A_long_local_activity_keeps_its_workflow_task_alive() => server.WithWorkerAsync(
+        o => o.AddWorkflow<LongLocalWorkflow>().AddAllActivities(typeof(SlowActivities), null),
+        async queue =>
+        {
+            var options = Options(queue);
+            options.TaskTimeout = TimeSpan.FromSeconds(2);
+            var handle = await server.Client.StartWorkflowAsync((LongLocalWorkflow w) => w.RunAsync(), options);
+            await handle.SignalAsync(w => w.NoteAsync());
+            Assert.Equal("slept once, noted 1", await handle.GetResultAsync());
+            var types = (await handle.FetchHistoryAsync()).Events.Select(e => e.EventType).ToList();
+            Assert.DoesNotContain(EventType.WorkflowTaskTimedOut, types);
+            Assert.True(types.Count(t => t == EventType.WorkflowTaskCompleted) > 1);
+        });
+
+    [Fact]
+    public Task A_continuation_takes_new_options() => server.WithWorkerAsync(o => o.AddWorkflow<ContinuingWorkflow>(), async queue =>
+    {
+        var options = Options(queue);
+        options.Memo = new Dictionary<string, object> { ["colour"] = "old" };
+        options.TypedSearchAttributes = new Temporalio.Common.SearchAttributeCollection.Builder().Set(AttributesWorkflow.Step, "old").ToSearchAttributeCollection();
+        options.RunTimeout = TimeSpan.FromHours(2);
+        var handle = await server.Client.StartWorkflowAsync((ContinuingWorkflow w) => w.RunAsync(0), options);
+        Assert.Equal("run 2 of 01:00:00", await handle.GetResultAsync());
+        var description = await server.Client.GetWorkflowHandle(handle.Id).DescribeAsync();
+        Assert.Equal("new", await description.Memo["colour"].ToValueAsync<string>());
+        Assert.Equal("new", description.TypedSearchAttributes.Get(AttributesWorkflow.Step));
+    });
+
+    [Fact]
     public Task Workers_tell_about_themselves() => server.WithWorkerAsync(All, async queue =>
     {
         await server.Client.ExecuteWorkflowAsync((TooLargeWorkflow w) => w.RunAsync(1), Options(queue));
@@ -168,6 +197,53 @@ public sealed class WorkersOfWorkflows(DevServer server)
     {
         var error = await Assert.ThrowsAnyAsync<Exception>(() => server.Client.StartWorkflowAsync("Any", [new string('x', 3 * 1024 * 1024)], Options(DevServer.NewQueue())));
         Assert.Contains("limit", error.Message, StringComparison.OrdinalIgnoreCase);
+    }
+
+    public static class SlowActivities
+    {
+        [Temporalio.Activities.Activity]
+        public static async Task<string> SleepAsync()
+        {
+            using var timer = new PeriodicTimer(TimeSpan.FromSeconds(5));
+            await timer.WaitForNextTickAsync(Temporalio.Activities.ActivityExecutionContext.Current.CancellationToken);
+            return "slept once";
+        }
+    }
+
+    [Workflow]
+    public sealed class LongLocalWorkflow
+    {
+        private int notes;
+
+        [WorkflowRun]
+        public async Task<string> RunAsync()
+        {
+            var slept = await Workflow.ExecuteLocalActivityAsync(() => SlowActivities.SleepAsync(), new() { StartToCloseTimeout = TimeSpan.FromSeconds(30) });
+            return $"{slept}, noted {notes}";
+        }
+
+        [WorkflowSignal]
+        public Task NoteAsync()
+        {
+            notes++;
+            return Task.CompletedTask;
+        }
+    }
+
+    [Workflow]
+    public sealed class ContinuingWorkflow
+    {
+        [WorkflowRun]
+        public Task<string> RunAsync(int run) => run == 2
+            ? Task.FromResult($"run {run} of {Workflow.Info.RunTimeout}")
+            : throw Workflow.CreateContinueAsNewException(
+                (ContinuingWorkflow w) => w.RunAsync(run + 1),
+                new()
+                {
+                    RunTimeout = TimeSpan.FromHours(1),
+                    Memo = new Dictionary<string, object> { ["colour"] = "new" },
+                    TypedSearchAttributes = new Temporalio.Common.SearchAttributeCollection.Builder().Set(AttributesWorkflow.Step, "new").ToSearchAttributeCollection(),
+                });
     }
 
     [Workflow]
@@ -243,7 +319,7 @@ public sealed class WorkersOfWorkflows(DevServer server)
             var slow = Enumerable.Range(0, 10).Select(_ => Workflow.DelayAsync(TimeSpan.FromHours(1), cancel.Token)).ToList();
             var quick = Enumerable.Range(1, 50).Select(i => Workflow.DelayAsync(i)).ToList();
             await Workflow.WhenAllAsync(quick);
-            await cancel.CancelAsync();
+            cancel.Cancel();
             var cancelled = 0;
             foreach (var timer in slow)
             {
