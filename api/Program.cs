@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using OpenTelemetry.Trace;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Findings;
 using SnapshotFlow.Api.Health;
@@ -10,6 +11,7 @@ using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Servers;
 using SnapshotFlow.Api.Snapshots;
 using SnapshotFlow.Api.Versions;
+using SnapshotFlow.Api.Volumes;
 using SnapshotFlow.Store;
 using SnapshotFlow.Telemetry;
 
@@ -46,7 +48,9 @@ public static class Program
     public static WebApplication Build(string[] args)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        builder.AddLogLines();
         builder.AddTelemetry("snapshotflow-api");
+        builder.Services.ConfigureOpenTelemetryTracerProvider(t => t.AddAspNetCoreInstrumentation());
         builder.AddLimits();
         builder.Services
             .AddStore(builder.Configuration)
@@ -76,8 +80,11 @@ public static class Program
         app.MapServers();
         app.MapImages();
         app.MapSnapshots();
+        app.MapVolumes();
+        app.MapMessages();
         app.MapRuns();
         app.MapFindings();
+        app.MapOperations();
         return app;
     }
 

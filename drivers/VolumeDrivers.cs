@@ -12,7 +12,7 @@ public static class VolumeDrivers
     public static IReadOnlyList<string> Kinds { get; } = [FileVolumeDriver.Kind, InMemoryVolumeDriver.Kind];
 
     /// <summary>
-    /// The driver of a back end: limit outside, so that an injected hang takes a place as a real one would; then faults; then the driver itself.
+    /// The driver of a back end: limit outside, so that an injected hang takes a place as a real one would; then the measuring; then faults; then the driver itself.
     /// Reads nothing yet: <see cref="IVolumeDriver.CheckAsync"/> does.
     /// </summary>
     /// <param name="options">Validated here; every wrong key is in the message.</param>
@@ -37,6 +37,6 @@ public static class VolumeDrivers
             driver = new FaultLayer(driver, faults, time);
         }
 
-        return new ConcurrencyLayer(driver, options.Concurrency);
+        return new ConcurrencyLayer(new TelemetryLayer(driver, options.Name, options.Driver, time), options.Concurrency);
     }
 }

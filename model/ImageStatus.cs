@@ -45,13 +45,16 @@ public static class ImageStatuses
         [ImageStatus.Uploading] = [ImageStatus.Importing, ImageStatus.Queued, ImageStatus.Deleted],
         [ImageStatus.Importing] = [ImageStatus.Active, ImageStatus.Deleted, ImageStatus.Queued],
         [ImageStatus.Active] = [ImageStatus.PendingDelete, ImageStatus.Deleted, ImageStatus.Deactivated],
-        [ImageStatus.Deactivated] = [ImageStatus.Active, ImageStatus.Deleted],
-        [ImageStatus.Killed] = [ImageStatus.Deleted],
+        [ImageStatus.Deactivated] = [ImageStatus.Active, ImageStatus.PendingDelete, ImageStatus.Deleted],
+        [ImageStatus.Killed] = [ImageStatus.PendingDelete, ImageStatus.Deleted],
         [ImageStatus.PendingDelete] = [ImageStatus.Deleted, ImageStatus.Active],
         [ImageStatus.Deleted] = [],
     }.ToFrozenDictionary();
 
-    /// <summary>Whether an image may go from one status to the other. Source: Glance's table of valid targets.</summary>
+    /// <summary>
+    /// Whether an image may go from one status to the other. Source: Glance's table of valid targets, and two moves of our own: a deactivated or killed image
+    /// is <c>pending_delete</c> too while its snapshots are being deleted.
+    /// </summary>
     public static bool MayBecome(this ImageStatus from, ImageStatus to) => Moves[from].Contains(to);
 
     /// <summary>Every status that may become <paramref name="to"/>, as stored: what a guarded update expects to find.</summary>

@@ -12,6 +12,24 @@ public static class Names
     /// <summary>The workflow that makes an image: one per image, so a second start is the same run.</summary>
     public static string CreateImageWorkflow(ImageId id) => $"create-image/{id}";
 
+    /// <summary>The workflow that makes one volume snapshot on its own.</summary>
+    public static string CreateSnapshotWorkflow(SnapshotId id) => $"create-snapshot/{id}";
+
+    /// <summary>The workflow that deletes a volume snapshot: one at a time, so a second request joins the first.</summary>
+    public static string DeleteSnapshotWorkflow(SnapshotId id) => $"delete-snapshot/{id}";
+
+    /// <summary>The workflow that deletes an image: one at a time.</summary>
+    public static string DeleteImageWorkflow(ImageId id) => $"delete-image/{id}";
+
+    /// <summary>The workflow that makes the volumes of an image.</summary>
+    public static string RestoreImageWorkflow(OperationId id) => $"restore-image/{id}";
+
+    /// <summary>The workflow that makes one volume from a snapshot.</summary>
+    public static string CreateVolumeWorkflow(VolumeId id) => $"create-volume/{id}";
+
+    /// <summary>The workflow that deletes a volume: one at a time.</summary>
+    public static string DeleteVolumeWorkflow(VolumeId id) => $"delete-volume/{id}";
+
     /// <summary>The schedule that looks for what runs left behind, and the prefix of its workflow ids.</summary>
     public const string ReconcileSchedule = "reconcile";
 

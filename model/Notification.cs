@@ -33,4 +33,37 @@ public sealed record Notification(string EventType, string PublisherId, string R
         };
         return new Notification($"snapshot.{happened}", $"snapshot.{volume.Backend}", snapshot.Id.ToString(), JsonSerializer.Serialize(payload), now);
     }
+
+    /// <summary>What happened to an image. Source: Glance, image notifications.</summary>
+    /// <param name="happened">What follows <c>image.</c>: <c>activate</c>, <c>update</c>, <c>delete</c>.</param>
+    /// <param name="image">The image as it is afterwards.</param>
+    /// <param name="now">When.</param>
+    public static Notification OfImage(string happened, Image image, DateTimeOffset now)
+    {
+        var payload = new Dictionary<string, object?>
+        {
+            ["id"] = image.Id,
+            ["name"] = image.Name,
+            ["status"] = image.Status,
+            ["created_at"] = image.CreatedAt.UtcDateTime,
+            ["updated_at"] = image.UpdatedAt.UtcDateTime,
+            ["min_disk"] = image.MinDisk,
+            ["min_ram"] = image.MinRam,
+            ["protected"] = image.Protected,
+            ["checksum"] = image.Checksum,
+            ["owner"] = image.OwnerProjectId,
+            ["disk_format"] = image.DiskFormat,
+            ["container_format"] = image.ContainerFormat,
+            ["size"] = image.SizeBytes,
+            ["virtual_size"] = null,
+            ["is_public"] = image.Visibility == "public",
+            ["visibility"] = image.Visibility,
+            ["hidden"] = image.Hidden,
+            ["properties"] = image.Properties,
+            ["tags"] = image.Tags,
+            ["deleted"] = image.Status is ImageStatus.Deleted,
+            ["deleted_at"] = image.Status is ImageStatus.Deleted ? now.UtcDateTime : null,
+        };
+        return new Notification($"image.{happened}", "image.snapshotflow", image.Id.ToString(), JsonSerializer.Serialize(payload), now);
+    }
 }

@@ -41,6 +41,15 @@ public static class Quota
             .OrderBy(d => d.ProjectId, StringComparer.Ordinal).ThenBy(d => d.Resource, StringComparer.Ordinal),
     ];
 
+    /// <summary>The refusal as the Block Storage API words it: of several resources that are over, the first by name.</summary>
+    public static SnapshotFlowException ExceededInBlockStorage(IReadOnlyList<QuotaOverrun> overruns) => new(ErrorKind.QuotaExceeded, overruns[0].BlockStorageMessage);
+
+    /// <summary>What one snapshot adds, in the order of the resources' names.</summary>
+    public static IReadOnlyList<QuotaDelta> OfSnapshot(string projectId, int sizeGib, string? volumeType) => Deltas(projectId, Snapshots, [(sizeGib, volumeType)]);
+
+    /// <summary>What new volumes of one project add, in the order of the resources' names.</summary>
+    public static IReadOnlyList<QuotaDelta> OfVolumes(string projectId, IEnumerable<(int SizeGib, string? VolumeType)> volumes) => Deltas(projectId, Volumes, volumes);
+
     /// <summary>Which of the additions would pass a limit, in the order of the resources' names; empty when all fit.</summary>
     /// <param name="deltas">What is to be added.</param>
     /// <param name="levels">Limit and usage of every project and resource that is named in <paramref name="deltas"/>.</param>
@@ -59,6 +68,17 @@ public static class Quota
     /// </summary>
     public static SnapshotFlowException Exceeded(IReadOnlyList<QuotaOverrun> overruns) =>
         new(ErrorKind.QuotaExceeded, $"Quota exceeded for resources: {string.Join(", ", overruns.Select(o => o.Delta.Resource).Distinct())}");
+
+    private static IReadOnlyList<QuotaDelta> Deltas(string projectId, string counted, IEnumerable<(int SizeGib, string? VolumeType)> things) =>
+    [
+        .. things
+            .SelectMany(t => (IEnumerable<(string Resource, long Amount)>)(t.VolumeType is { } type
+                ? [(counted, 1), (Gigabytes, t.SizeGib), (OfType(counted, type), 1), (OfType(Gigabytes, type), t.SizeGib)]
+                : [(counted, 1), (Gigabytes, t.SizeGib)]))
+            .GroupBy(x => x.Resource, x => x.Amount)
+            .Select(g => new QuotaDelta(projectId, g.Key, g.Sum()))
+            .OrderBy(d => d.Resource, StringComparer.Ordinal),
+    ];
 
     private static IEnumerable<(string Resource, int Amount)> Resources(VolumeToCut volume)
     {
@@ -102,5 +122,7 @@ public sealed record QuotaOverrun(QuotaDelta Delta, QuotaLevel Level)
         : Delta.Resource.StartsWith(Quota.Gigabytes, StringComparison.Ordinal)
             ? $"VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed {Delta.Resource} quota. Requested {Delta.Amount}G, "
               + $"quota is {Level.Limit}G and {Level.InUse + Level.Reserved}G has been consumed."
+            : Delta.Resource.StartsWith(Quota.Volumes, StringComparison.Ordinal)
+                ? $"VolumeLimitExceeded: Maximum number of volumes allowed ({Level.Limit}) exceeded for quota '{Delta.Resource}'."
             : $"SnapshotLimitExceeded: Maximum number of snapshots allowed ({Level.Limit}) exceeded";
 }

@@ -48,6 +48,15 @@ public sealed record Volume
     /// <summary>Availability zone; null when unknown.</summary>
     public string? AvailabilityZone { get; init; }
 
+    /// <summary>The snapshot it was made from; null when it was made from none.</summary>
+    public SnapshotId? SnapshotId { get; init; }
+
+    /// <summary>Whether that snapshot cannot be deleted while this volume is there: while it is being made, and afterwards where the back end's clones depend on it.</summary>
+    public bool NeedsSnapshot { get; init; }
+
+    /// <summary>Caller's metadata.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
+
     /// <summary>When it was registered.</summary>
     public DateTimeOffset CreatedAt { get; init; }
 

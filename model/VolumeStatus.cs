@@ -21,6 +21,12 @@ public static class VolumeStatus
     /// <summary>On its way out.</summary>
     public const string Deleting = "deleting";
 
+    /// <summary>Deleting failed; the back end may still have it. Only an administrator gets it out of here.</summary>
+    public const string ErrorDeleting = "error_deleting";
+
+    /// <summary>Gone; the row is kept so that a late step cannot bring it back.</summary>
+    public const string Deleted = "deleted";
+
     /// <summary>Unusable.</summary>
     public const string Error = "error";
 

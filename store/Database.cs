@@ -1,4 +1,5 @@
 using System.Data;
+using System.Text.Json;
 using Dapper;
 using Npgsql;
 using SnapshotFlow.Model;
@@ -21,6 +22,8 @@ public sealed class Database(NpgsqlDataSource source, Func<Task>? beforeCommit =
         SqlMapper.AddTypeHandler(new IdHandler<VolumeId>());
         SqlMapper.AddTypeHandler(new IdHandler<SnapshotId>());
         SqlMapper.AddTypeHandler(new IdHandler<ImageId>());
+        SqlMapper.AddTypeHandler(new IdHandler<OperationId>());
+        SqlMapper.AddTypeHandler(new TextMapHandler());
     }
 
     /// <summary>Reads, each statement for itself.</summary>
@@ -74,6 +77,14 @@ public sealed class Database(NpgsqlDataSource source, Func<Task>? beforeCommit =
         public override T Parse(object value) => T.From((Guid)value);
 
         public override void SetValue(IDbDataParameter parameter, T value) => parameter.Value = value.Value;
+    }
+
+    // A map of texts, selected as JSON text; the parameter is JSON text too.
+    private sealed class TextMapHandler : SqlMapper.TypeHandler<IReadOnlyDictionary<string, string>>
+    {
+        public override IReadOnlyDictionary<string, string> Parse(object value) => JsonSerializer.Deserialize<Dictionary<string, string>>((string)value)!;
+
+        public override void SetValue(IDbDataParameter parameter, IReadOnlyDictionary<string, string>? value) => parameter.Value = JsonSerializer.Serialize(value);
     }
 
     // Npgsql reads timestamptz as a UTC DateTime and writes it only from UTC.

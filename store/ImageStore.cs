@@ -4,7 +4,7 @@ using SnapshotFlow.Model;
 namespace SnapshotFlow.Store;
 
 /// <summary>Images, their properties and members. Deleted ones stay as tombstones that no read shows.</summary>
-public sealed class ImageStore(Database database)
+public sealed partial class ImageStore(Database database)
 {
     private const string Columns = """
         id, name, owner, status, visibility, protected, os_hidden, size_bytes, disk_format, container_format, min_disk, min_ram, checksum,
@@ -16,17 +16,21 @@ public sealed class ImageStore(Database database)
     /// An image as the caller may see it by its id: the caller's own, public, community, or shared with the caller's project whether accepted or not; any for
     /// an administrator. Null when there is none, or none to be seen.
     /// </summary>
-    public async Task<Image?> FindVisibleAsync(ImageId id, Caller caller, CancellationToken cancellationToken)
+    public Task<Image?> FindVisibleAsync(ImageId id, Caller caller, CancellationToken cancellationToken) =>
+        database.ReadAsync(s => FindVisibleAsync(s, id, caller), cancellationToken);
+
+    /// <inheritdoc cref="FindVisibleAsync(ImageId, Caller, CancellationToken)"/>
+    public async Task<Image?> FindVisibleAsync(Session session, ImageId id, Caller caller)
     {
         const string Sql = $"""
             SELECT {Columns}
             FROM images AS i
-            WHERE id = @Id AND deleted_at IS NULL
+            WHERE id = @Id AND deleted_at IS NULL AND status <> 'pending_delete'
               AND (@IsAdmin OR owner = @ProjectId OR visibility IN ('public', 'community')
                    OR (visibility = 'shared' AND EXISTS (SELECT FROM image_members AS m WHERE m.image_id = i.id AND m.member = @ProjectId)))
             """;
         var args = new { Id = id, caller.IsAdmin, caller.ProjectId };
-        return (await database.ReadAsync(s => s.SingleOrDefaultAsync<ImageRow>(Sql, args), cancellationToken))?.ToModel();
+        return (await session.SingleOrDefaultAsync<ImageRow>(Sql, args))?.ToModel();
     }
 
     /// <summary>
@@ -41,14 +45,14 @@ public sealed class ImageStore(Database database)
     {
         const string Marker = """
             SELECT created_at FROM images AS i
-            WHERE id = @Marker AND deleted_at IS NULL
+            WHERE id = @Marker AND deleted_at IS NULL AND status <> 'pending_delete'
               AND (@IsAdmin OR owner = @ProjectId OR visibility IN ('public', 'community')
                    OR (visibility = 'shared' AND EXISTS (SELECT FROM image_members AS m WHERE m.image_id = i.id AND m.member = @ProjectId)))
             """;
         const string Sql = $"""
             SELECT {Columns}
             FROM images AS i
-            WHERE deleted_at IS NULL
+            WHERE deleted_at IS NULL AND status <> 'pending_delete'
               AND (@IsAdmin OR owner = @ProjectId OR visibility = 'public' OR (visibility = 'community' AND @Visibility::text IN ('community', 'all'))
                    OR (visibility = 'shared'
                        AND EXISTS (SELECT FROM image_members AS m WHERE m.image_id = i.id AND m.member = @ProjectId AND m.status = 'accepted')))

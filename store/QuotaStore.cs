@@ -45,6 +45,16 @@ public sealed class QuotaStore(Database database)
         return overruns;
     }
 
+    /// <summary>
+    /// What would be over; empty when all fit. Until the transaction ends nobody else admits or reserves for these projects, so the rows that the caller
+    /// inserts in it are reserved and committed at once.
+    /// </summary>
+    public async Task<IReadOnlyList<QuotaOverrun>> AdmitAsync(Session session, IReadOnlyList<QuotaDelta> deltas, DateTimeOffset now)
+    {
+        await LockAsync(session, deltas);
+        return await OverrunsAsync(session, deltas, now);
+    }
+
     /// <summary>What would be over if the additions were made now; empty when they all fit. Promises nothing for later.</summary>
     public async Task<IReadOnlyList<QuotaOverrun>> OverrunsAsync(Session session, IReadOnlyList<QuotaDelta> deltas, DateTimeOffset now) =>
         Quota.Overruns(deltas, await LevelsAsync(session, deltas.Select(d => (d.ProjectId, d.Resource)), now));

@@ -4,7 +4,7 @@ using SnapshotFlow.Model;
 namespace SnapshotFlow.Store;
 
 /// <summary>Volume snapshots and the metadata they carry. Deleted ones stay as tombstones that no read shows.</summary>
-public sealed class SnapshotStore(Database database)
+public sealed partial class SnapshotStore(Database database)
 {
     private const string Columns = """
         id, volume_id, image_id, project_id, user_id, display_name, display_description, status, progress_percent, volume_size_gib, volume_type,

@@ -26,9 +26,12 @@ public static class StoreRegistration
             .AddSingleton<RunStore>()
             .AddSingleton<IdempotencyStore>()
             .AddSingleton<NotificationStore>()
+            .AddSingleton<OperationStore>()
+            .AddSingleton<UserMessageStore>()
             .AddSingleton<FindingStore>()
             .AddSingleton<DevelopmentTokenStore>()
-            .AddSingleton<ReconciliationStore>();
+            .AddSingleton<ReconciliationStore>()
+            .AddSingleton<OperationsStore>();
     }
 
     private static NpgsqlDataSource DataSource(StoreOptions options, ILoggerFactory? loggers)

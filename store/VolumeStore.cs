@@ -3,11 +3,12 @@ using SnapshotFlow.Model;
 namespace SnapshotFlow.Store;
 
 /// <summary>Volumes and the image metadata they carry.</summary>
-public sealed class VolumeStore(Database database)
+public sealed partial class VolumeStore(Database database)
 {
     private const string Columns = """
         id, project_id, user_id, display_name AS name, display_description AS description, status, size_gib, volume_type, bootable, encrypted,
-        encryption_key_id, multiattach, migration_status, backend, availability_zone, created_at, updated_at
+        encryption_key_id, multiattach, migration_status, backend, availability_zone, snapshot_id, needs_snapshot,
+        metadata::text AS metadata, created_at, updated_at
         """;
 
     /// <summary>A volume whoever asks; for workers. Null when there is none.</summary>

@@ -19,6 +19,14 @@ public static class RequestFields
 
     private static readonly string[] All = [RequestId, GlobalRequestId, ProjectId];
 
+    /// <summary>Begins a request: nothing that came with it from outside counts as a field.</summary>
+    public static void Begin(string requestId, string? globalRequestId)
+    {
+        Baggage.ClearBaggage();
+        Set(RequestId, requestId);
+        Set(GlobalRequestId, globalRequestId);
+    }
+
     /// <summary>Sets a field for all that follows in this flow of execution; null leaves it as it is.</summary>
     public static void Set(string field, string? value)
     {

@@ -22,23 +22,27 @@ public static class TelemetryRegistration
     /// <summary>Bounds of histograms of seconds: a freeze is bounded by 60 s, a hop between workers takes milliseconds.</summary>
     private static readonly double[] Seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900];
 
-    /// <summary>
-    /// Traces and metrics by OTLP, as the standard <c>OTEL_*</c> variables say; nothing leaves without an endpoint
-    /// (<c>OTEL_EXPORTER_OTLP_ENDPOINT</c>, or the same for one signal). <c>OTEL_METRICS_EXPORTER=prometheus</c> serves <c>/metrics</c> on
-    /// <c>OTEL_EXPORTER_PROMETHEUS_HOST</c> and <c>_PORT</c> (localhost, 9464). Logs are JSON, one line each, on standard output.
-    /// </summary>
-    /// <param name="builder">The process.</param>
-    /// <param name="service">Its <c>service.name</c>, unless <c>OTEL_SERVICE_NAME</c> says otherwise.</param>
-    public static void AddTelemetry(this IHostApplicationBuilder builder, string service)
+    /// <summary>Logs are JSON, one line each, on standard output, unless <c>Logging:Console:FormatterName</c> says otherwise.</summary>
+    public static void AddLogLines(this IHostApplicationBuilder builder)
     {
+        builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Logging.AddConsoleFormatter<JsonLines, JsonLinesOptions>();
         builder.Logging.Configure(o => o.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId);
         if (builder.Configuration["Logging:Console:FormatterName"] is null)
         {
             builder.Logging.AddConsole(o => o.FormatterName = OneLinePerEvent);
         }
+    }
 
-        builder.Services.TryAddSingleton(TimeProvider.System);
+    /// <summary>
+    /// Traces and metrics by OTLP, as the standard <c>OTEL_*</c> variables say; nothing leaves without an endpoint
+    /// (<c>OTEL_EXPORTER_OTLP_ENDPOINT</c>, or the same for one signal). <c>OTEL_METRICS_EXPORTER=prometheus</c> serves <c>/metrics</c> on
+    /// <c>OTEL_EXPORTER_PROMETHEUS_HOST</c> and <c>_PORT</c> (localhost, 9464).
+    /// </summary>
+    /// <param name="builder">The process.</param>
+    /// <param name="service">Its <c>service.name</c>, unless <c>OTEL_SERVICE_NAME</c> says otherwise.</param>
+    public static void AddTelemetry(this IHostApplicationBuilder builder, string service)
+    {
         var signals = Signals.Read(builder.Configuration);
         if (!signals.Traces && !signals.Metrics && !signals.Prometheus)
         {
@@ -50,7 +54,7 @@ public static class TelemetryRegistration
             .AddEnvironmentVariableDetector());
         if (signals.Traces)
         {
-            telemetry.WithTracing(t => t.AddSource($"{TelemetrySources.Prefix}*", "Npgsql", "Microsoft.AspNetCore").AddOtlpExporter());
+            telemetry.WithTracing(t => t.AddSource($"{TelemetrySources.Prefix}*", "Npgsql").AddOtlpExporter(o => Signals.Configure(o, builder.Configuration, "TRACES")));
         }
 
         if (signals.Metrics || signals.Prometheus)
@@ -62,7 +66,7 @@ public static class TelemetryRegistration
                 m.AddView(InSeconds);
                 if (signals.Metrics)
                 {
-                    m.AddOtlpExporter();
+                    m.AddOtlpExporter(o => Signals.Configure(o, builder.Configuration, "METRICS"));
                 }
 
                 if (signals.Prometheus)
@@ -76,6 +80,9 @@ public static class TelemetryRegistration
             });
         }
     }
+
+    /// <summary>Whether somebody will see metrics; without, nothing needs to be measured that costs something.</summary>
+    public static bool CollectsMetrics(this IServiceCollection services) => services.Any(s => s.ServiceType == typeof(MeterProvider));
 
     /// <summary>Lets a connection to Temporal carry traces, and, when metrics are on, hand over those of the SDK.</summary>
     public static void AddTelemetry(this TemporalClientConnectOptions options, IServiceProvider services)

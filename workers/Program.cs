@@ -22,9 +22,11 @@ try
     var configuration = WorkersConfiguration.Read(builder.Configuration, builder.Environment.IsDevelopment());
     builder.Services.AddSystemd();
     builder.Services.AddSingleton(TimeProvider.System);
-    builder.AddTelemetry("snapshotflow-workers");
+    builder.AddLogLines();
     if (configuration.Temporal is { } temporal)
     {
+        // Not for the guard: it must not depend on a network in any way.
+        builder.AddTelemetry("snapshotflow-workers");
         builder.Services.AddTemporal(temporal);
         builder.Services.AddRoles(configuration, builder.Configuration);
     }

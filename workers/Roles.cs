@@ -7,8 +7,9 @@ using SnapshotFlow.Drivers;
 using SnapshotFlow.Drivers.Leases;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
-using SnapshotFlow.Workers.Failpoints;
 using SnapshotFlow.Telemetry;
+using SnapshotFlow.Workers.Failpoints;
+using SnapshotFlow.Workers.Metrics;
 using SnapshotFlow.Workflows;
 using Temporalio.Client;
 using Temporalio.Extensions.Hosting;
@@ -43,14 +44,31 @@ internal static class Roles
             }
 
             services.AddSingleton<RecordActivities>();
+            services.AddSingleton<SnapshotActivities>();
+            services.AddSingleton<ImageActivities>();
+            services.AddSingleton<VolumeRecordActivities>();
             services.AddSingleton<IRunDirectory, TemporalRunDirectory>();
             services.AddSingleton<ReconcileActivities>();
             services.AddHostedService(provider => new ReconcileSchedule(provider.GetRequiredService<ITemporalClient>(), configuration));
+            if (services.CollectsMetrics())
+            {
+                services.AddHostedService<ControlMetrics>();
+            }
+
             services.Worker(configuration, Names.ControlQueue)
                 .AddWorkflow<CreateImageWorkflow>()
                 .AddWorkflow<PlanImageWorkflow>()
                 .AddWorkflow<ReconcileWorkflow>()
+                .AddWorkflow<CreateVolumeSnapshotWorkflow>()
+                .AddWorkflow<DeleteSnapshotWorkflow>()
+                .AddWorkflow<DeleteImageWorkflow>()
+                .AddWorkflow<RestoreImageWorkflow>()
+                .AddWorkflow<CreateVolumeWorkflow>()
+                .AddWorkflow<DeleteVolumeWorkflow>()
                 .AddSingletonActivities<RecordActivities>()
+                .AddSingletonActivities<SnapshotActivities>()
+                .AddSingletonActivities<ImageActivities>()
+                .AddSingletonActivities<VolumeRecordActivities>()
                 .AddSingletonActivities<ReconcileActivities>();
         }
 
@@ -59,6 +77,11 @@ internal static class Roles
             services.AddLeases(configuration);
             services.AddGuard(GuardDuty.Backup);
             services.AddHostedService<LeaseHousekeeping>();
+            if (services.CollectsMetrics())
+            {
+                services.AddHostedService<ComputeMetrics>();
+            }
+
             services.AddSingleton<IGuestAgents>(provider =>
             {
                 var agents = new GuestAgents(configuration.GuestAgent, provider.GetRequiredService<TimeProvider>());
@@ -83,10 +106,11 @@ internal static class Roles
                         : new VolumeFailpoints(failpoints, VolumeDrivers.Create(backend, new VolumeClockFailpoints(failpoints, time), section));
                 });
                 services.Worker(configuration, Names.VolumeQueue(backend.Name)).ConfigureOptions().PostConfigure<IServiceProvider>((options, provider) =>
-                    options.AddAllActivities(new VolumeActivities(
-                        provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name),
-                        provider.GetRequiredService<TimeProvider>(),
-                        provider.GetRequiredService<ILogger<VolumeActivities>>())));
+                {
+                    var (driver, time) = (provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name), provider.GetRequiredService<TimeProvider>());
+                    options.AddAllActivities(new VolumeActivities(driver, time, provider.GetRequiredService<ILogger<VolumeActivities>>()));
+                    options.AddAllActivities(new VolumeCloneActivities(driver, time, provider.GetRequiredService<ILogger<VolumeCloneActivities>>()));
+                });
             }
         }
     }

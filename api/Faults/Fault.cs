@@ -27,6 +27,11 @@ internal sealed class Fault(int status, string message, TimeSpan? retryAfter = n
     public static Fault Unavailable(string message, Exception? inner = null) =>
         new(StatusCodes.Status503ServiceUnavailable, message, TimeSpan.FromSeconds(5), inner);
 
+    /// <summary>Says no for the reason that a run gave, as Block Storage and Image do: over quota is 413 there.</summary>
+    public static Fault FromService(Refusal refusal) => refusal.Kind is ErrorKind.QuotaExceeded
+        ? new(StatusCodes.Status413PayloadTooLarge, refusal.Message, TimeSpan.Zero) { OfRun = true }
+        : From(refusal);
+
     /// <summary>Says no for the reason that a run gave.</summary>
     public static Fault From(Refusal refusal) => new(FaultTable.Status(refusal.Kind), refusal.Message) { OfRun = true };
 }

@@ -74,16 +74,24 @@ internal sealed partial class FaultMiddleware(RequestDelegate next, ILogger<Faul
         }
 
         // The client may still be sending what is refused: a connection with half a request on it cannot carry the next one.
-        if (fault.Status is StatusCodes.Status413PayloadTooLarge)
+        if (fault is { Status: StatusCodes.Status413PayloadTooLarge, RetryAfter: null })
         {
             response.Headers.Connection = "close";
         }
 
         object body = context.Request.Path.StartsWithSegments("/image") || context.Request.Path.StartsWithSegments("/identity")
             ? new { error = new { code = fault.Status, title = Title(fault.Status), message = fault.Message } }
-            : new Dictionary<string, object> { [FaultTable.Name(fault.Status)] = new { code = fault.Status, message = fault.Message } };
+            : new Dictionary<string, object> { [FaultTable.Name(fault.Status)] = Described(fault) };
         await response.WriteAsJsonAsync(body, context.RequestAborted);
     }
+
+    /// <summary>Whoever is over a limit is told when to come back, as in Cinder, in the body too.</summary>
+    private static object Described(Fault fault) => fault is { RetryAfter: { } wait, Status: StatusCodes.Status413PayloadTooLarge or StatusCodes.Status429TooManyRequests }
+        ? new Dictionary<string, object>
+        {
+            ["code"] = fault.Status, ["message"] = fault.Message, ["retryAfter"] = ((int)wait.TotalSeconds).ToString(CultureInfo.InvariantCulture),
+        }
+        : new { code = fault.Status, message = fault.Message };
 
     private static string Title(int status) => ReasonPhrases.GetReasonPhrase(status) is { Length: > 0 } phrase ? phrase : ((HttpStatusCode)status).ToString();
 

@@ -20,8 +20,7 @@ internal static partial class RequestId
             context.TraceIdentifier = id;
             context.Response.Headers["x-openstack-request-id"] = id;
             context.Response.Headers["x-compute-request-id"] = id;
-            RequestFields.Set(RequestFields.RequestId, id);
-            RequestFields.Set(RequestFields.GlobalRequestId, GlobalId(context.Request));
+            RequestFields.Begin(id, GlobalId(context.Request));
             using (logger.BeginScope(LogFields.OfRequest()))
             {
                 await next(context);

@@ -3,12 +3,13 @@ using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
+using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
 
 namespace SnapshotFlow.Api.Images;
 
-/// <summary>The part of the Image API that reads. Source: Glance Image API v2.</summary>
+/// <summary>The part of the Image API that is about images. Source: Glance Image API v2.</summary>
 internal static class ImageEndpoints
 {
     private const int DefaultPage = 25;
@@ -30,6 +31,7 @@ internal static class ImageEndpoints
         var images = routes.MapGroup("/image/v2/images").RequireAuthorization();
         images.MapGet("", ListAsync);
         images.MapGet("/{id}", ShowAsync);
+        images.MapDelete("/{id}", DeleteAsync);
     }
 
     private static async Task<Ok<ImageList>> ListAsync(HttpContext context, ImageStore store, CancellationToken ct)
@@ -53,6 +55,45 @@ internal static class ImageEndpoints
             Policies.ShowImage,
             PolicyTarget.Of(image?.OwnerProjectId ?? caller.ProjectId).With("visibility", image?.Visibility).With("member_id", caller.ProjectId));
         return image is null ? throw Fault.NotFound($"No image found with ID {id}") : TypedResults.Ok(ImageView.Of(image));
+    }
+
+    /// <summary>
+    /// The image's snapshots go with it unless <c>keep_snapshots</c> is on. An image that is still being made is taken back by its run. Returns once nobody finds the
+    /// image any more; the header names the operation that reports on the snapshots.
+    /// </summary>
+    private static async Task<NoContent> DeleteAsync(string id, HttpContext context, ImageStore store, ImageRuns making, ResourceRuns runs, CancellationToken ct)
+    {
+        var caller = context.Caller();
+        var keep = new ListQuery(context).Switch("keep_snapshots");
+        var image = await RequireOwnAsync(store, id, context, Policies.DeleteImage, ct);
+        if (image.Status is ImageStatus.Queued && await making.CancelAsync(image.Id, ct))
+        {
+            await runs.UntilMadeOrNotAsync(image.Id, ct);
+            if (await store.FindVisibleAsync(image.Id, caller, ct) is not { Status: not ImageStatus.Queued })
+            {
+                return TypedResults.NoContent();
+            }
+        }
+
+        var operation = await runs.DeleteImageAsync(new(OperationId.New(), image.Id, keep, caller, context.TraceIdentifier), ct);
+        context.Response.Headers["X-SnapshotFlow-Operation"] = operation.ToString();
+        return TypedResults.NoContent();
+    }
+
+    /// <summary>
+    /// The image if it is the caller's own to change: one that is not seen is not there, one that is only shown to the caller is forbidden. Source: Glance.
+    /// </summary>
+    private static async Task<Image> RequireOwnAsync(ImageStore store, string id, HttpContext context, string rule, CancellationToken ct)
+    {
+        var caller = context.Caller();
+        var image = ImageId.TryParse(id, null, out var known) ? await store.FindVisibleAsync(known, caller, ct) : null;
+        if (image is null)
+        {
+            throw Fault.NotFound($"Failed to find image {id} to {(rule == Policies.DeleteImage ? "delete" : "update")}");
+        }
+
+        context.Demand(rule, PolicyTarget.Of(image.OwnerProjectId));
+        return image;
     }
 
     /// <summary>Every parameter that is none of Glance's asks for images with that custom property.</summary>

@@ -56,6 +56,9 @@ internal static class Policies
     public const string DeleteVolumeQuota = "volume_extension:quotas:delete";
     public const string UsedLimits = "limits_extension:used_limits";
     public const string RevertToSnapshot = "volume:revert_to_snapshot";
+    public const string ListMessages = "message:get_all";
+    public const string ShowMessage = "message:get";
+    public const string DeleteMessage = "message:delete";
 
     public const string CreateImageRecord = "add_image";
     public const string ListImages = "get_images";
@@ -92,6 +95,8 @@ internal static class Policies
     public const string CancelRun = "snapshotflow:runs:cancel";
     public const string ListFindings = "snapshotflow:findings:get_all";
     public const string RestoreRun = "snapshotflow:runs:restore";
+    public const string ReadOperations = "snapshotflow:operations:get";
+    public const string CancelOperation = "snapshotflow:operations:cancel";
     public const string RegisterServer = "snapshotflow:admin:servers";
     public const string RegisterVolume = "snapshotflow:admin:volumes";
     public const string RegisterVolumeType = "snapshotflow:admin:volume_types";
@@ -168,6 +173,9 @@ internal static class Policies
         [DeleteVolumeQuota] = "rule:admin_api",
         [UsedLimits] = CinderReader,
         [RevertToSnapshot] = CinderMember,
+        [ListMessages] = CinderReader,
+        [ShowMessage] = CinderReader,
+        [DeleteMessage] = CinderMember,
 
         [CreateImageRecord] = GlanceMember,
         [ListImages] = GlanceReader,
@@ -204,6 +212,8 @@ internal static class Policies
         [ReadRunsOfAll] = Admin,
         [CancelRun] = Member,
         [RestoreRun] = Member,
+        [ReadOperations] = Reader,
+        [CancelOperation] = Member,
         [RegisterServer] = Admin,
         [RegisterVolume] = Admin,
         [RegisterVolumeType] = Admin,

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Model;
 
 namespace SnapshotFlow.Api.Requests;
 
@@ -40,6 +41,27 @@ internal readonly record struct JsonField(string Name, JsonElement Value)
 
     /// <summary>A text.</summary>
     public string Text() => Value.ValueKind is JsonValueKind.String ? Value.GetString()! : throw NotOfType("string");
+
+    /// <summary>A text of at most so many characters that a database can store.</summary>
+    public string Text(int maxLength)
+    {
+        var text = Text();
+        return text.EnumerateRunes().Count() > maxLength ? throw Invalid($"{Represented(Value)} is too long")
+            : text.Contains('\0', StringComparison.Ordinal) ? throw Invalid("It must not hold the character U+0000")
+            : text;
+    }
+
+    /// <summary>Whether the caller said null.</summary>
+    public bool IsNull => Value.ValueKind is JsonValueKind.Null;
+
+    /// <summary>A text, or null.</summary>
+    public string? OptionalText(int maxLength) => IsNull ? null : Value.ValueKind is JsonValueKind.String ? Text(maxLength) : throw NotOfType("string', 'null");
+
+    /// <summary>A UUID, or null.</summary>
+    public T? OptionalId<T>() where T : struct, IId<T> => IsNull ? null : Id<T>();
+
+    /// <summary>A UUID.</summary>
+    public T Id<T>() where T : struct, IId<T> => IId<T>.TryParse(Text(), out var id) ? id : throw Invalid($"{Represented(Value)} is not a 'uuid'");
 
     /// <summary>One of the given words.</summary>
     public T OneOf<T>(IReadOnlyDictionary<string, T> words) =>

@@ -156,25 +156,7 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, RunStore recor
     }
 
     /// <summary>Null when the time is up before the call is.</summary>
-    private async Task<T?> WithinAsync<T>(TimeSpan time, CancellationToken ct, Func<RpcOptions, Task<T>> call) where T : class
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        limit.CancelAfter(time);
-        try
-        {
-            return await call(new() { CancellationToken = limit.Token });
-        }
-        catch (Exception e) when (e is RpcTimeoutOrCanceledException or OperationCanceledException or RpcException { Code: RpcException.StatusCode.Cancelled })
-        {
-            ct.ThrowIfCancellationRequested();
-            return null;
-        }
-        // What the SDK throws when it cannot make the connection in the first place.
-        catch (InvalidOperationException e) when (!temporal.Connection.IsConnected)
-        {
-            throw Fault.Unavailable("Temporal is not available. Try again in a few seconds.", e);
-        }
-    }
+    private Task<T?> WithinAsync<T>(TimeSpan time, CancellationToken ct, Func<RpcOptions, Task<T>> call) where T : class => temporal.WithinAsync(time, ct, call);
 
     private static partial class Log
     {

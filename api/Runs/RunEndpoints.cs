@@ -24,6 +24,7 @@ internal static class RunEndpoints
         runs.MapGet("", ListAsync);
         runs.MapGet("/{id}", ShowAsync);
         runs.MapPost("/{id}/cancel", CancelAsync);
+        runs.MapPost("/{id}/restore", RestoreAsync).RepeatableByKey(Policies.RestoreRun);
     }
 
     private static async Task<Results<Accepted<StartedRun>, Ok<PlanView>>> CreateAsync(
@@ -86,6 +87,26 @@ internal static class RunEndpoints
             : throw Fault.Conflict($"Run {run.ImageId} is over, there is nothing to cancel: see GET /runs/{run.ImageId}.");
     }
 
+    /// <summary>A set of new volumes from the image: all of them, or none.</summary>
+    private static async Task<Accepted<StartedRestore>> RestoreAsync(string id, HttpContext context, ImageStore images, ResourceRuns runs, CancellationToken ct)
+    {
+        var caller = context.Caller();
+        var request = RestoreRequest.Parse(await JsonBody.ReadAsync(context.Request, ct));
+        var key = IdempotencyKey.Of(context.Request);
+        var image = ImageId.TryParse(id, null, out var known) ? await images.FindVisibleAsync(known, caller, ct) : null;
+        if (image is null)
+        {
+            throw Fault.NotFound($"No image found with ID {id}");
+        }
+
+        context.Demand(Policies.RestoreRun);
+        var operation = key is null ? OperationId.New() : DeterministicId.Operation(caller.ProjectId, key);
+        var acceptance = await runs.RestoreAsync(new(operation, image.Id, request.Name, caller, context.TraceIdentifier), ct);
+        return TypedResults.Accepted(
+            $"/operations/{operation}",
+            new StartedRestore(operation, acceptance.Volumes.Select(RestoredVolumeView.Of).ToList(), [Link.Self(context.Url($"/operations/{operation}"))]));
+    }
+
     private static async Task<RunRecord> RequireAsync(RunStore store, string id, Caller caller, CancellationToken ct) =>
         ImageId.TryParse(id, null, out var image) && await store.FindVisibleAsync(image, caller, ct) is { } run
             ? run
@@ -95,6 +116,8 @@ internal static class RunEndpoints
     {
         public static StartedRun Of(ImageId image, HttpContext context) => new(image, RunView.LinksOf(image, context));
     }
+
+    private sealed record StartedRestore(OperationId OperationId, IReadOnlyList<RestoredVolumeView> Volumes, IReadOnlyList<Link> Links);
 
     private sealed record RunList(
         IReadOnlyList<RunView> Runs, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? RunsLinks);

@@ -4,13 +4,15 @@ using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
+using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Versions;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
+using SnapshotFlow.Workflows.Contracts;
 
 namespace SnapshotFlow.Api.Snapshots;
 
-/// <summary>The part of the Block Storage API that reads volume snapshots. Source: Cinder API v3.</summary>
+/// <summary>The part of the Block Storage API that is about volume snapshots. Source: Cinder API v3.</summary>
 internal static class SnapshotEndpoints
 {
     private const int MaxPage = 1000;
@@ -26,6 +28,8 @@ internal static class SnapshotEndpoints
         snapshots.MapGet("", ListAsync);
         snapshots.MapGet("/detail", ListDetailAsync);
         snapshots.MapGet("/{id}", ShowAsync);
+        snapshots.MapPost("", CreateAsync).RepeatableByKey(Policies.CreateSnapshot);
+        snapshots.MapDelete("/{id}", DeleteAsync);
     }
 
     private static Task<Ok<SnapshotList<SnapshotSummary>>> ListAsync(HttpContext context, SnapshotStore store, CancellationToken ct) =>
@@ -37,14 +41,38 @@ internal static class SnapshotEndpoints
     private static async Task<Ok<OneSnapshot>> ShowAsync(string id, HttpContext context, SnapshotStore store, CancellationToken ct)
     {
         var caller = context.Caller();
-        var snapshot = SnapshotId.TryParse(id, null, out var known) ? await store.FindVisibleAsync(known, caller, ct) : null;
-        if (snapshot is null)
-        {
-            throw Fault.NotFound($"Snapshot {id} could not be found.");
-        }
-
+        var snapshot = await store.RequireAsync(id, caller, ct);
         context.Demand(Policies.ShowSnapshot, PolicyTarget.Of(snapshot.ProjectId, snapshot.UserId));
         return TypedResults.Ok(new OneSnapshot(SnapshotView.Of(snapshot, context.Microversion())));
+    }
+
+    /// <summary>The order of the checks is Cinder's: body, then volume, then what its microversion says of <c>force</c>, then policy, then what only the run can know.</summary>
+    private static async Task<Accepted<OneSnapshot>> CreateAsync(HttpContext context, VolumeStore volumes, ResourceRuns runs, CancellationToken ct)
+    {
+        var request = CreateSnapshotRequest.Parse(await JsonBody.ReadAsync(context.Request, ct));
+        var key = IdempotencyKey.Of(context.Request);
+        var caller = context.Caller();
+        var volume = request.Volume is { } id ? await volumes.FindVisibleAsync(id, caller, ct) : null;
+        if (volume is null)
+        {
+            throw Fault.NotFound($"Volume {request.Volume?.ToString() ?? "None"} could not be found.");
+        }
+
+        var input = new CreateVolumeSnapshotInput(
+            key is null ? SnapshotId.New() : DeterministicId.Snapshot(caller.ProjectId, key), volume.Id, request.Name, request.Description, request.Metadata,
+            request.AllowInUse(context.Microversion()), caller, context.TraceIdentifier);
+        context.Demand(Policies.CreateSnapshot, PolicyTarget.Of(volume.ProjectId, volume.UserId));
+        var snapshot = await runs.CreateSnapshotAsync(input, ct);
+        return TypedResults.Accepted((string?)null, new OneSnapshot(SnapshotView.Changed(snapshot, context.Microversion())));
+    }
+
+    private static async Task<Accepted> DeleteAsync(string id, HttpContext context, SnapshotStore store, ResourceRuns runs, CancellationToken ct)
+    {
+        var caller = context.Caller();
+        var snapshot = await store.RequireAsync(id, caller, ct);
+        context.Demand(Policies.DeleteSnapshot, PolicyTarget.Of(snapshot.ProjectId, snapshot.UserId));
+        await runs.DeleteSnapshotAsync(new(snapshot.Id, Force: false, caller, context.TraceIdentifier), ct);
+        return TypedResults.Accepted((string?)null);
     }
 
     private static async Task<Ok<SnapshotList<T>>> PageAsync<T>(HttpContext context, SnapshotStore store, Func<Snapshot, T> view, CancellationToken ct)

@@ -39,20 +39,22 @@ internal sealed record SnapshotView : SnapshotSummary
 {
     private static readonly JsonElement Nothing = JsonSerializer.SerializeToElement<object?>(null);
 
-    private SnapshotView(Snapshot s, Microversion version) : base(s)
+    private SnapshotView(Snapshot s, Microversion version, bool extended) : base(s)
     {
-        Progress = $"{s.ProgressPercent}%";
-        ProjectId = s.ProjectId;
+        Progress = extended ? $"{s.ProgressPercent}%" : null;
+        ProjectId = extended ? s.ProjectId : null;
         GroupSnapshotId = version >= new Microversion(3, 14) ? Nothing : null;
         UserId = version >= new Microversion(3, 41) ? s.UserId : null;
         ConsumesQuota = version >= new Microversion(3, 65) ? s.ConsumesQuota : null;
     }
 
     [JsonPropertyName("os-extended-snapshot-attributes:progress")]
-    public string Progress { get; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Progress { get; }
 
     [JsonPropertyName("os-extended-snapshot-attributes:project_id")]
-    public string ProjectId { get; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ProjectId { get; }
 
     /// <summary>From 3.14; null, as no snapshot of ours belongs to a group.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -66,5 +68,9 @@ internal sealed record SnapshotView : SnapshotSummary
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? ConsumesQuota { get; }
 
-    public static SnapshotView Of(Snapshot snapshot, Microversion version) => new(snapshot, version);
+    /// <summary>As it is shown, and in the detailed list.</summary>
+    public static SnapshotView Of(Snapshot snapshot, Microversion version) => new(snapshot, version, extended: true);
+
+    /// <summary>As the answer to its creation or update: without the extended attributes.</summary>
+    public static SnapshotView Changed(Snapshot snapshot, Microversion version) => new(snapshot, version, extended: false);
 }

@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text.Json;
+using SnapshotFlow.Drivers.Layers;
 
 namespace SnapshotFlow.Drivers.Qga;
 
@@ -51,6 +53,20 @@ internal sealed class QgaChannel : IDisposable
     /// <exception cref="QgaErrorException">The agent answered with an error.</exception>
     /// <exception cref="QgaProtocolException">The answer cannot be understood.</exception>
     public async Task<JsonElement> CallAsync(string command, CancellationToken ct)
+    {
+        using var span = DriverTelemetry.Source.StartActivity(command, ActivityKind.Client);
+        try
+        {
+            return await AskAsync(command, ct).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            span.Fail(e, e.GetType().Name);
+            throw;
+        }
+    }
+
+    private async Task<JsonElement> AskAsync(string command, CancellationToken ct)
     {
         await SendAsync(JsonSerializer.SerializeToUtf8Bytes(new { execute = command }), delimited: false, ct).ConfigureAwait(false);
         var line = await ReadLineAsync(ct).ConfigureAwait(false);

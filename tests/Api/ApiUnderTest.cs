@@ -67,6 +67,8 @@ public sealed class ApiUnderTest : IAsyncDisposable
     public Task<Answer> PostAsync(string path, string? token, object body, params (string Name, string Value)[] headers) =>
         PostTextAsync(path, token, JsonSerializer.Serialize(body), "application/json", headers);
 
+    public Task<Answer> DeleteAsync(string path, string? token, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Delete, path, token, null, headers);
+
     public Task<Answer> PostTextAsync(string path, string? token, string body, string contentType, params (string Name, string Value)[] headers) =>
         SendAsync(HttpMethod.Post, path, token, new ByteArrayContent(Encoding.UTF8.GetBytes(body)) { Headers = { ContentType = MediaTypeHeaderValue.Parse(contentType) } }, headers);
 

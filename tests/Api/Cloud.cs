@@ -47,11 +47,22 @@ public sealed class Cloud(PrivatePostgres postgres) : IAsyncLifetime
     }
 
     /// <summary>The workflows and the real record-keeping, on the database of an api.</summary>
-    public static TemporalWorker ControlWorker(ITemporalClient client, ApiUnderTest api) => new(
-        client,
-        new TemporalWorkerOptions(Names.ControlQueue).AddWorkflow<CreateImageWorkflow>().AddWorkflow<PlanImageWorkflow>().AddAllActivities(new RecordActivities(
+    public static TemporalWorker ControlWorker(ITemporalClient client, ApiUnderTest api)
+    {
+        var (database, servers, volumes, snapshots, images, quotas, notifications, messages) = (
             api.Service<Database>(), api.Service<ServerStore>(), api.Service<VolumeStore>(), api.Service<SnapshotStore>(), api.Service<ImageStore>(), api.Service<QuotaStore>(),
-            api.Service<InstanceActionStore>(), api.Service<RunStore>(), api.Service<NotificationStore>(), TimeProvider.System)));
+            api.Service<NotificationStore>(), api.Service<UserMessageStore>());
+        return new(
+            client,
+            new TemporalWorkerOptions(Names.ControlQueue)
+                .AddWorkflow<CreateImageWorkflow>().AddWorkflow<PlanImageWorkflow>().AddWorkflow<CreateVolumeSnapshotWorkflow>().AddWorkflow<DeleteSnapshotWorkflow>()
+                .AddWorkflow<DeleteImageWorkflow>().AddWorkflow<RestoreImageWorkflow>().AddWorkflow<CreateVolumeWorkflow>().AddWorkflow<DeleteVolumeWorkflow>()
+                .AddAllActivities(new RecordActivities(
+                    database, servers, volumes, snapshots, images, quotas, api.Service<InstanceActionStore>(), api.Service<RunStore>(), notifications, TimeProvider.System))
+                .AddAllActivities(new SnapshotActivities(database, volumes, snapshots, images, quotas, notifications, messages, TimeProvider.System))
+                .AddAllActivities(new ImageActivities(database, images, snapshots, volumes, quotas, api.Service<OperationStore>(), notifications, messages, TimeProvider.System))
+                .AddAllActivities(new VolumeRecordActivities(database, volumes, snapshots, quotas, messages, TimeProvider.System)));
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -6,7 +6,7 @@ using Temporalio.Activities;
 namespace SnapshotFlow.Tests.Api;
 
 /// <summary>A hypervisor and a back end that keep state and do what the test says.</summary>
-public sealed class FakeHosts : IGuestActivities, IVolumeActivities
+public sealed class FakeHosts : IGuestActivities, IVolumeActivities, IVolumeCloneActivities
 {
     private readonly ConcurrentDictionary<ServerId, DateTimeOffset> frozen = new();
 
@@ -14,6 +14,15 @@ public sealed class FakeHosts : IGuestActivities, IVolumeActivities
     public ConcurrentDictionary<ServerId, int> Freezes { get; } = new();
 
     public ConcurrentDictionary<SnapshotId, VolumeId> Snapshots { get; } = new();
+
+    /// <summary>The volumes that were made from snapshots.</summary>
+    public ConcurrentDictionary<VolumeId, SnapshotId> Volumes { get; } = new();
+
+    /// <summary>What every call that makes or deletes something fails with; null for none.</summary>
+    public ErrorKind? Broken { get; set; }
+
+    /// <summary>What every call that makes a volume fails with; null for none.</summary>
+    public ErrorKind? BrokenClones { get; set; }
 
     /// <summary>What the agent of every guest answers.</summary>
     public GuestAnswer Guest { get; set; } = new(true, null);
@@ -54,6 +63,7 @@ public sealed class FakeHosts : IGuestActivities, IVolumeActivities
             }
         }
 
+        Work();
         Snapshots[input.Snapshot] = input.Volume;
         var now = TimeProvider.System.GetUtcNow();
         return new(input.Volume, input.Snapshot, start, now, now, 1 << 30, PointInTime: true);
@@ -62,8 +72,38 @@ public sealed class FakeHosts : IGuestActivities, IVolumeActivities
     [Activity]
     public Task DeleteVolumeSnapshotAsync(VolumeSnapshotInput input)
     {
+        Work();
         Snapshots.TryRemove(input.Snapshot, out _);
         return Task.CompletedTask;
+    }
+
+    [Activity]
+    public Task<MadeVolume> CreateVolumeFromSnapshotAsync(VolumeToMake input)
+    {
+        if (BrokenClones is { } kind)
+        {
+            throw new Temporalio.Exceptions.ApplicationFailureException("the pool is full", errorType: kind.ToString(), nonRetryable: !kind.IsRetryable());
+        }
+
+        Work();
+        Volumes[input.Volume] = input.Snapshot;
+        return Task.FromResult(new MadeVolume(input.Volume, NeedsSnapshot: false));
+    }
+
+    [Activity]
+    public Task DeleteVolumeAsync(VolumeId volume)
+    {
+        Work();
+        Volumes.TryRemove(volume, out _);
+        return Task.CompletedTask;
+    }
+
+    private void Work()
+    {
+        if (Broken is { } kind)
+        {
+            throw new Temporalio.Exceptions.ApplicationFailureException("the pool is read-only", errorType: kind.ToString(), nonRetryable: !kind.IsRetryable());
+        }
     }
 
     [Activity]

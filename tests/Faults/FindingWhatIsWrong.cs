@@ -2,6 +2,7 @@ using SnapshotFlow.Drivers;
 using SnapshotFlow.Drivers.Qga;
 using SnapshotFlow.Model;
 using SnapshotFlow.Tests.Faults.Matrix;
+using SnapshotFlow.Tests.Faults.Requests;
 using SnapshotFlow.Tests.Faults.Run;
 using SnapshotFlow.Tests.Faults.World;
 
@@ -18,11 +19,11 @@ public sealed class FindingWhatIsWrong(RunningWorld running)
     public async Task A_completed_run_that_was_tampered_with_is_found()
     {
         var run = await CompleteAsync();
-        var snapshot = DeterministicId.Snapshot(run.Image, run.Server.Guest.Volumes[0]);
+        var image = ((ImageRequest)run.Request).Image.Value;
+        var snapshot = DeterministicId.Snapshot(new(image), run.Server.Guest.Volumes[0]);
         var file = Path.Combine(World.Stack.VolumeRoot, "snapshots", Names.Snapshot(snapshot));
         var lease = Path.Combine(World.Stack.LeaseDirectory, "open", $"{run.Server.Guest.Id}.json");
         var agent = new GuestAgents(new QgaOptions(), TimeProvider.System).Open(run.Server.Guest.AgentAddress);
-        var image = run.Image.Value;
         Assert.Equal([], await JudgeAsync(run));
 
         await ExpectAsync("complete: 2 snapshots in the back end", () => Rename(file + ".json", file + ".away"), () => Rename(file + ".away", file + ".json"));
@@ -60,7 +61,7 @@ public sealed class FindingWhatIsWrong(RunningWorld running)
 
     private async Task<RunningCase> CompleteAsync()
     {
-        var run = new RunningCase(World, FaultCase.Parse("create/PrepareImage.before/twice"), World.Rent());
+        var run = new RunningCase(World, FaultCase.Parse("create/PrepareImage.before/twice"), World.Rent(), TimeSpan.Zero);
         await run.RunAsync(Ct);
         return run;
     }

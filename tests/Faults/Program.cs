@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Diagnostics;
 using SnapshotFlow.Tests.Faults.Matrix;
 using SnapshotFlow.Tests.Faults.Run;
-using SnapshotFlow.Tests.Faults.World;
 using Xunit.Runner.InProc.SystemConsole;
 using Xunit.Sdk;
 using Xunit.v3;
@@ -19,14 +18,16 @@ var all = new Option<bool>("--all") { Description = "Every case; writes the tabl
 var sample = new Option<bool>("--sample") { Description = "Some cases of every kind; what continuous integration runs. The default." };
 var list = new Option<bool>("--list") { Description = "Only print the names." };
 var seed = new Option<int>("--seed") { Description = "Draws sample and pairs.", DefaultValueFactory = _ => 1 };
-var names = new Option<string[]>("--case") { Description = "Only the cases whose name is, or begins with, this.", AllowMultipleArgumentsPerToken = true };
+var names = new Option<string[]>("--case") { Description = "Only the cases whose name is this, or has it in it.", AllowMultipleArgumentsPerToken = true };
+var stop = new Option<int>("--stop") { Description = "Seconds for which a stopped process stays so.", DefaultValueFactory = _ => (int)Batch.Stop.TotalSeconds };
+var stacks = new Option<int>("--stacks") { Description = "How many stacks at the same time.", DefaultValueFactory = _ => 1 };
 var table = new Option<string?>("--table") { Description = "File to write the table to.", HelpName = "FILE" };
-var command = new RootCommand("Kills, stops and breaks real processes at every boundary of every step, and checks what must hold afterwards.") { all, sample, list, seed, names, table };
+var command = new RootCommand("Kills, stops and breaks real processes at every boundary of every step, and checks what must hold afterwards.") { all, sample, list, seed, names, stop, stacks, table };
 command.SetAction(async (arguments, ct) =>
 {
     var wanted = arguments.GetValue(names) ?? [];
     var matrix = arguments.GetValue(all) || wanted.Length > 0 ? FaultMatrix.All(arguments.GetValue(seed)) : FaultMatrix.Sample(arguments.GetValue(seed));
-    List<FaultCase> cases = wanted.Length == 0 ? [.. matrix] : [.. wanted.SelectMany(w => matrix.Where(c => c.Name.StartsWith(w, StringComparison.Ordinal)) is var found && found.Any() ? found : [FaultCase.Parse(w)]).Distinct()];
+    List<FaultCase> cases = wanted.Length == 0 ? [.. matrix] : [.. wanted.SelectMany(w => matrix.Where(c => c.Name.Contains(w, StringComparison.Ordinal)) is var found && found.Any() ? found : [FaultCase.Parse(w)]).Distinct()];
     if (arguments.GetValue(list))
     {
         cases.ForEach(c => Console.WriteLine(c.Name));
@@ -35,16 +36,18 @@ command.SetAction(async (arguments, ct) =>
 
     var watch = Stopwatch.StartNew();
     Console.WriteLine($"{cases.Count} cases, seed {arguments.GetValue(seed)}");
-    var results = await new MatrixRun(token => FaultStack.StartAsync(MatrixRun.AtOnce, token), Batch.Stop, Console.WriteLine).RunAsync(cases, ct);
+    var said = $"./snapshotflow faults {(arguments.GetValue(all) ? "--all" : "--sample")} --seed {arguments.GetValue(seed)}";
+    var options = new MatrixRunOptions(arguments.GetValue(stacks), TimeSpan.FromSeconds(arguments.GetValue(stop)), Console.WriteLine, soFar =>
+    {
+        if (arguments.GetValue(table) is { } file)
+        {
+            File.WriteAllText(file, MatrixReport.Markdown(soFar, said, watch.Elapsed, TimeProvider.System.GetUtcNow()));
+        }
+    });
+    var results = await new MatrixRun(options).RunAsync(cases, ct);
     if (wanted.Length > 0)
     {
         results.ToList().ForEach(r => Console.WriteLine($"{r.Name}: {r.Outcome}; {r.OverDeadlineMs:0} ms against the deadline; ended {r.SettledMs:0} ms after the fault"));
-    }
-
-    if (arguments.GetValue(table) is { } file)
-    {
-        var said = $"./snapshotflow faults {(arguments.GetValue(all) ? "--all" : "--sample")} --seed {arguments.GetValue(seed)}";
-        await File.WriteAllTextAsync(file, MatrixReport.Markdown(results, said, watch.Elapsed, TimeProvider.System.GetUtcNow()), ct);
     }
 
     var failed = results.Count(r => !r.Held);
@@ -53,7 +56,7 @@ command.SetAction(async (arguments, ct) =>
 });
 try
 {
-    return await command.Parse(words).InvokeAsync(new() { EnableDefaultExceptionHandler = false });
+    return await command.Parse(words).InvokeAsync(new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(1) });
 }
 catch (FormatException e)
 {

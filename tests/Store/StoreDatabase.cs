@@ -30,6 +30,10 @@ public sealed class StoreDatabase(PrivatePostgres postgres) : IAsyncLifetime
 
     public FindingStore Findings => new(Database);
 
+    public OperationStore Operations => new(Database);
+
+    public UserMessageStore Messages => new(Database);
+
     /// <summary>Skips the test when there is no PostgreSQL; called by every test class first.</summary>
     public void Require() => Assert.SkipWhen(postgres.Missing is not null, postgres.Missing ?? "");
 

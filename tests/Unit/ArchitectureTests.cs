@@ -32,8 +32,8 @@ public sealed class ArchitectureTests
         { Store, [Model], ["Npgsql", "Dapper", "dbup-"] },
         { Activities, [Model, Workflows, Drivers, Store], ["Temporalio"] },
         { Telemetry, [], ["Temporalio", "OpenTelemetry", "Google.Protobuf"] },
-        { Workers, [Model, Workflows, Drivers, Store, Activities, Telemetry], ["Temporalio", "Npgsql"] },
-        { Api, [Model, Workflows, Store, Telemetry], ["Temporalio", "Npgsql", "YamlDotNet"] },
+        { Workers, [Model, Workflows, Drivers, Store, Activities, Telemetry], ["Temporalio", "Npgsql", "Google.Protobuf"] },
+        { Api, [Model, Workflows, Store, Telemetry], ["Temporalio", "OpenTelemetry", "Npgsql", "YamlDotNet"] },
         { TemporalDev, [], ["Temporalio", "Google.Protobuf", "NexusRpc", "Grpc.", "Npgsql", "YamlDotNet"] },
     };
 

@@ -14,6 +14,10 @@ public sealed class KeepingActivityContracts
     [InlineData(typeof(IRecordActivities), typeof(RecordActivities))]
     [InlineData(typeof(IGuestActivities), typeof(GuestActivities))]
     [InlineData(typeof(IVolumeActivities), typeof(VolumeActivities))]
+    [InlineData(typeof(ISnapshotActivities), typeof(SnapshotActivities))]
+    [InlineData(typeof(IImageActivities), typeof(ImageActivities))]
+    [InlineData(typeof(IVolumeRecordActivities), typeof(VolumeRecordActivities))]
+    [InlineData(typeof(IVolumeCloneActivities), typeof(VolumeCloneActivities))]
     [InlineData(typeof(ILeaseActivities), typeof(LeaseActivities))]
     [InlineData(typeof(IReconcileActivities), typeof(ReconcileActivities))]
     public void A_class_has_the_activities_of_its_contract_and_no_others(Type contract, Type implementation)

@@ -53,8 +53,8 @@ public sealed class MovingBetweenStatuses
     [InlineData(ImageStatus.Uploading, "importing queued deleted")]
     [InlineData(ImageStatus.Importing, "active deleted queued")]
     [InlineData(ImageStatus.Active, "pending_delete deleted deactivated")]
-    [InlineData(ImageStatus.Deactivated, "active deleted")]
-    [InlineData(ImageStatus.Killed, "deleted")]
+    [InlineData(ImageStatus.Deactivated, "active pending_delete deleted")]
+    [InlineData(ImageStatus.Killed, "pending_delete deleted")]
     [InlineData(ImageStatus.PendingDelete, "deleted active")]
     [InlineData(ImageStatus.Deleted, "")]
     public void An_image_moves_only_where_it_may(ImageStatus from, string to) => Assert.Equal(

@@ -73,7 +73,7 @@ public sealed class FakeActivities : IRecordActivities, IGuestActivities, IVolum
     });
 
     /// <summary>Heartbeats until the work ends, as the real cut does: that is how a cancellation reaches it.</summary>
-    private static async Task<T> Heartbeating<T>(Func<Task<T>> work)
+    public static async Task<T> Heartbeating<T>(Func<Task<T>> work)
     {
         var context = ActivityExecutionContext.Current;
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(200));

@@ -13,7 +13,8 @@ public sealed record ScenarioStep(string Name, bool WhileFrozen = false, bool Ha
 /// <summary>What a run does while faults happen to it: steps as data, so that a process that comes later adds its own.</summary>
 /// <param name="Name">In the names of cases.</param>
 /// <param name="Steps">The steps at which runs are held.</param>
-public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps)
+/// <param name="Trips">A step that fails for good wherever it is done, so that everything is undone; null when nothing fails by itself.</param>
+public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps, string? Trips = null)
 {
     /// <summary>An image of a running server.</summary>
     public static readonly Scenario Create = new("create",
@@ -27,13 +28,13 @@ public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps)
     public static readonly Scenario Undo = new("undo",
     [
         new("Unquiesce", WhileFrozen: true), new("DeleteVolumeSnapshot"), new("RemoveRecords"), new("ReleaseQuota"), new("ReleaseServer"), new("CloseRun"),
-    ]);
+    ], Trips: "CreateVolumeSnapshot");
 
     /// <summary>Every scenario there is.</summary>
     public static IReadOnlyList<Scenario> All { get; } = [Create, Undo];
 
-    /// <summary>Where the runs of scenarios whose boundary comes while the guest is frozen wait for each other: the last step before the freeze.</summary>
-    public static readonly Boundary Stage = new("ProbeGuest", Phase.After);
+    /// <summary>Where runs whose boundary comes while the guest is frozen wait for the others: shortly before the freeze, in a step that may take long enough.</summary>
+    public static readonly Boundary Stage = new("ReserveRecords", Phase.Before);
 
     /// <summary>Every boundary, in the order in which a run gets to them.</summary>
     public IEnumerable<Boundary> Boundaries => Steps.SelectMany(s => s.Boundaries);

@@ -16,7 +16,8 @@ public sealed class Batch(FaultStack world, TimeSpan stopFor)
     /// <summary>Longer than every attempt of a step, the wait of a caller, the first thaw and every sign of life may take.</summary>
     public static readonly TimeSpan Stop = TimeSpan.FromSeconds(22);
 
-    private static readonly TimeSpan ToTheBoundary = TimeSpan.FromSeconds(45);
+    // Held steps come to their time-outs: whoever is not there soon after the others is tried again another time.
+    private static readonly TimeSpan ToTheFirst = TimeSpan.FromSeconds(45), AfterTheFirst = TimeSpan.FromSeconds(10), WhileFrozen = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan UntilReady = TimeSpan.FromMinutes(2);
 
     // What a process needs to be there again.
@@ -28,15 +29,16 @@ public sealed class Batch(FaultStack world, TimeSpan stopFor)
     public async Task<(IReadOnlyList<CaseResult> Results, IReadOnlyList<FaultCase> Missed)> RunAsync(IReadOnlyList<FaultCase> cases, CancellationToken ct)
     {
         await ReadyAsync(ct);
-        var runs = cases.Select(c => new RunningCase(world, c, world.Rent())).ToList();
+        var runs = cases.Select(c => new RunningCase(world, c, world.Rent(), stopFor)).ToList();
         var running = Task.WhenAll(runs.Select(r => r.RunAsync(ct)));
         List<FaultCase> missed = [];
         TimeSpan? healedAt = null;
         if (cases[0].HitsProcesses)
         {
-            await InTimeAsync(Task.WhenAll(runs.Select(r => r.Staged)), ct);
+            await InTimeAsync(Task.WhenAny(runs.Select(r => r.Staged)), ToTheFirst, ct);
+            await InTimeAsync(Task.WhenAll(runs.Select(r => r.Staged)), AfterTheFirst, ct);
             runs.ForEach(r => r.PassStage());
-            await InTimeAsync(Task.WhenAll(runs.Select(r => r.Reached)), ct);
+            await InTimeAsync(Task.WhenAll(runs.Select(r => r.Reached)), WhileFrozen, ct);
             missed = [.. runs.Where(r => !r.IsHeld).Select(r => r.Case)];
             await StrikeAsync(cases[0].Faults, () => runs.ForEach(r => r.Release()), ct);
             healedAt = FreezeRecorder.Now;
@@ -61,19 +63,19 @@ public sealed class Batch(FaultStack world, TimeSpan stopFor)
             }
 
             var settled = run.EndedAt - (healedAt ?? run.ReachedAt);
-            var (outcome, violations, over) = await invariants.JudgeAsync(run, Unguarded(run.Case), settled, ct);
-            results.Add(new(run.Case.Name, outcome, [.. violations, .. quota], over, settled.TotalMilliseconds));
+            var result = await invariants.JudgeAsync(run, Unguarded(run.Case), settled, ct);
+            results.Add(result with { Violations = [.. result.Violations, .. quota] });
             world.Return(run.Server);
         }
 
         return ([.. results.Where(r => !r.Held || !missed.Any(m => m.Name == r.Name))], missed);
     }
 
-    private static async Task InTimeAsync(Task all, CancellationToken ct)
+    private static async Task InTimeAsync(Task all, TimeSpan time, CancellationToken ct)
     {
         try
         {
-            await all.WaitAsync(ToTheBoundary, ct);
+            await all.WaitAsync(time, ct);
         }
         catch (TimeoutException)
         {

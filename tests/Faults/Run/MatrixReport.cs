@@ -36,7 +36,7 @@ public static class MatrixReport
             |---|---|---|---|---|---|
 
             """);
-        foreach (var group in cases.GroupBy(c => c.Case.Faults.Count > 1 ? "pairs" : c.Case.FaultText))
+        foreach (var group in cases.GroupBy(c => c.Case.Faults.Count > 1 ? "pairs" : c.Case.FaultText).OrderBy(g => g.First().Case.Faults.Count).ThenBy(g => g.First().Case.Faults[0].Kind).ThenBy(g => g.First().Case.Faults[0].Victim))
         {
             text.AppendLine(Row(group.Key, [.. group.Select(c => c.Result)]));
         }

@@ -1,9 +1,8 @@
 using System.Net;
-using System.Net.Http.Json;
 using System.Text.Json;
-using SnapshotFlow.Model;
 using SnapshotFlow.Stack;
 using SnapshotFlow.Tests.Faults.Matrix;
+using SnapshotFlow.Tests.Faults.Requests;
 using SnapshotFlow.Tests.Faults.World;
 using Temporalio.Api.Enums.V1;
 using Temporalio.Client;
@@ -16,7 +15,7 @@ namespace SnapshotFlow.Tests.Faults.Run;
 /// <param name="Body">Its body.</param>
 public sealed record FinalAnswer(HttpStatusCode Status, string Body);
 
-/// <summary>One case on one server: asks for the image as a patient client does, holds the run at its boundary, and follows it to its end.</summary>
+/// <summary>One case on one server: asks as a patient client does, holds the run at its boundary, and follows it to its end.</summary>
 public sealed class RunningCase
 {
     /// <summary>Short enough that stopped processes pass it, long enough for every run of a batch to get to its boundary.</summary>
@@ -27,23 +26,25 @@ public sealed class RunningCase
     private readonly FaultStack world;
     private readonly Scenario scenario;
     private readonly TaskCompletionSource stagePassed = New(), staged = New(), reached = New(), released = New(), ended = New();
-    private readonly string key;
+    private readonly TimeSpan patience;
     private string? held, tripped;
-    private volatile bool holding;
+    private int holding;
     private FinalAnswer? answer;
 
     /// <summary>Prepares a case; nothing happens yet.</summary>
-    public RunningCase(FaultStack world, FaultCase @case, FaultServer server)
+    /// <param name="world">The stack.</param>
+    /// <param name="case">The case.</param>
+    /// <param name="server">A server that nothing else happens to.</param>
+    /// <param name="stopFor">How long its faults may last.</param>
+    public RunningCase(FaultStack world, FaultCase @case, FaultServer server, TimeSpan stopFor)
     {
         this.world = world;
+        patience = stopFor + TimeSpan.FromMinutes(6);
         Case = @case;
         Server = server;
         scenario = Scenario.Named(@case.Scenario);
-        key = $"{@case.Name}-{Guid.NewGuid():N}";
-        Image = DeterministicId.Image(server.Project, key);
-        Workflow = Names.CreateImageWorkflow(Image);
+        Request = Request.For(scenario, world, server, $"{@case.Name}-{Guid.NewGuid():N}");
         Since = FreezeRecorder.Now;
-        world.Failpoints.Decide(Workflow, DecideAsync);
     }
 
     /// <summary>The case.</summary>
@@ -52,11 +53,8 @@ public sealed class RunningCase
     /// <summary>Its server.</summary>
     public FaultServer Server { get; }
 
-    /// <summary>The image that is asked for.</summary>
-    public ImageId Image { get; }
-
-    /// <summary>The run's workflow id.</summary>
-    public string Workflow { get; }
+    /// <summary>What it asks for.</summary>
+    public Request Request { get; }
 
     /// <summary>When it began, on the recorder's clock.</summary>
     public TimeSpan Since { get; }
@@ -71,7 +69,7 @@ public sealed class RunningCase
     public bool WasReached => reached.Task.IsCompleted;
 
     /// <summary>Whether it is held there right now.</summary>
-    public bool IsHeld => holding;
+    public bool IsHeld => Volatile.Read(ref holding) > 0;
 
     /// <summary>Why nobody saw the run's end; null when somebody did.</summary>
     public string? Unended { get; private set; }
@@ -98,17 +96,19 @@ public sealed class RunningCase
         released.TrySetResult();
     }
 
-    /// <summary>Asks for the image until there is an answer that stays, with the same key every time, and waits for the end of the run.</summary>
+    /// <summary>Asks until there is an answer that stays, the same every time, and waits for the end of the run.</summary>
     public async Task RunAsync(CancellationToken ct)
     {
         try
         {
-            await Wait.UntilAsync($"an answer to {Case}", TimeSpan.FromMinutes(5), async token =>
+            await Request.PrepareAsync(ct);
+            world.Failpoints.Decide(Request.Workflow, DecideAsync);
+            await Wait.UntilAsync($"an answer to {Case}", patience, async token =>
             {
                 answer = await TryAskAsync(token);
                 return answer is not null && ((int)answer.Status < 500 || await FindEndAsync(token) is not null);
             }, ct);
-            await Wait.UntilAsync($"the end of the run of {Case}", TimeSpan.FromMinutes(10), async token =>
+            await Wait.UntilAsync($"the end of the run of {Case}", patience, async token =>
             {
                 var end = await FindEndAsync(token);
                 Ended = end ?? Ended;
@@ -123,32 +123,31 @@ public sealed class RunningCase
         {
             EndedAt = FreezeRecorder.Now;
             ended.TrySetResult();
-            world.Failpoints.Forget(Workflow);
+            world.Failpoints.Forget(Request.Workflow);
         }
     }
 
-    /// <summary>Asks again with the same key and the same body.</summary>
+    /// <summary>Asks the same again.</summary>
     public async Task<FinalAnswer> AskAgainAsync(CancellationToken ct)
     {
         FinalAnswer? again = null;
         await Wait.UntilAsync($"a second answer to {Case}", TimeSpan.FromMinutes(2), async token =>
         {
             again = await TryAskAsync(token);
-            return again is not null && (again.Status == answer!.Status || (int)again.Status < 500);
+            return again is not null && (Request.Agrees(answer!.Status, again.Status) || (int)again.Status < 500);
         }, ct);
         return again!;
     }
 
     /// <summary>The run's history.</summary>
     public Task<Temporalio.Common.WorkflowHistory> HistoryAsync(CancellationToken ct) =>
-        world.Stack.Temporal.Client.GetWorkflowHandle(Workflow).FetchHistoryAsync(new() { Rpc = new() { CancellationToken = ct } });
+        world.Stack.Temporal.Client.GetWorkflowHandle(Request.Workflow).FetchHistoryAsync(new() { Rpc = new() { CancellationToken = ct } });
 
     private async Task<FinalAnswer?> TryAskAsync(CancellationToken ct)
     {
-        using var body = JsonContent.Create(new { server_id = Server.Guest.Id.ToString(), name = Case.Name, freeze_deadline = FreezeDeadline.TotalSeconds });
         try
         {
-            var said = await Server.Owner.SendAsync(HttpMethod.Post, "/runs", body, ct, ("Idempotency-Key", key.Replace(' ', '-')));
+            var said = await Request.AskAsync(ct);
             return new(said.Status, said.Body.ValueKind is JsonValueKind.Undefined ? "" : said.Body.GetRawText());
         }
         catch (StackException)
@@ -162,7 +161,7 @@ public sealed class RunningCase
     {
         try
         {
-            var found = await world.Stack.Temporal.Client.GetWorkflowHandle(Workflow).DescribeAsync(new() { Rpc = new() { CancellationToken = ct, Timeout = TimeSpan.FromSeconds(5) } });
+            var found = await world.Stack.Temporal.Client.GetWorkflowHandle(Request.Workflow).DescribeAsync(new() { Rpc = new() { CancellationToken = ct, Timeout = TimeSpan.FromSeconds(5) } });
             return found.Status is WorkflowExecutionStatus.Running ? null : found.Status;
         }
         catch (RpcException)
@@ -174,21 +173,17 @@ public sealed class RunningCase
 
     private async Task<HitAnswer> DecideAsync(Hit hit, CancellationToken gone)
     {
-        if (scenario == Scenario.Undo && Trips(hit))
+        if (Trips(hit))
         {
             return new("Fail", "BackendRefused");
         }
 
-        if (hit.Boundary == Case.Boundary && Interlocked.CompareExchange(ref held, hit.Activity, null) is null)
+        if (hit.Boundary == Case.Boundary && Interlocked.CompareExchange(ref held, hit.Activity, null) is var other && (other is null || other == hit.Activity))
         {
-            ReachedAt = FreezeRecorder.Now;
+            ReachedAt = other is null ? FreezeRecorder.Now : ReachedAt;
             reached.TrySetResult();
-            return await HoldAsync(hit, gone);
-        }
-
-        if (hit.Boundary == Case.Boundary && hit.Activity == held && Case.Faults is [{ Kind: FaultKind.Refuse }])
-        {
-            return new("Fail", "BackendRefused");
+            // What happens to a step happens to its first attempt there; processes are waited for, however many attempts that takes.
+            return other is null || Case.HitsProcesses || Case.Faults is [{ Kind: FaultKind.Refuse }] ? await HoldAsync(hit, gone) : HitAnswer.Continue;
         }
 
         if (hit.Boundary == Scenario.Stage && scenario.MayBeFrozenAt(Case.Boundary) && Case.HitsProcesses)
@@ -200,8 +195,8 @@ public sealed class RunningCase
         return HitAnswer.Continue;
     }
 
-    /// <summary>In the scenario of the undo, one volume cannot be cut, however often it is tried.</summary>
-    private bool Trips(Hit hit) => hit is { Point: "CreateVolumeSnapshot", Phase: Phase.Before } && (Interlocked.CompareExchange(ref tripped, hit.Activity, null) ?? hit.Activity) == hit.Activity;
+    /// <summary>Where the scenario trips, it is one activity, however often that is tried.</summary>
+    private bool Trips(Hit hit) => hit.Phase is Phase.Before && hit.Point == scenario.Trips && (Interlocked.CompareExchange(ref tripped, hit.Activity, null) ?? hit.Activity) == hit.Activity;
 
     private async Task<HitAnswer> HoldAsync(Hit hit, CancellationToken gone)
     {
@@ -222,14 +217,14 @@ public sealed class RunningCase
                 await world.Stack.Temporal.Client.GetWorkflowHandle(hit.Workflow).CancelAsync(new() { Rpc = new() { CancellationToken = gone } });
                 return HitAnswer.Continue;
             default:
-                holding = true;
+                Interlocked.Increment(ref holding);
                 try
                 {
                     await released.Task.WaitAsync(gone);
                 }
                 finally
                 {
-                    holding = false;
+                    Interlocked.Decrement(ref holding);
                 }
 
                 return HitAnswer.Continue;

@@ -19,6 +19,8 @@ public sealed record FaultServer(GuestServer Guest, string Project, TenantClient
 /// </summary>
 public sealed class FaultStack : IAsyncDisposable
 {
+    private static int started;
+
     private readonly DirectoryInfo directory;
     private readonly List<IAsyncDisposable> parts = [];
     private readonly Queue<FaultServer> idle = new();
@@ -49,15 +51,15 @@ public sealed class FaultStack : IAsyncDisposable
     {
         // In memory where there is room: what is proved here is the death of processes, not of disks.
         var root = Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
-        var started = new FaultStack(Directory.CreateDirectory(Path.Combine(root, $"snapshotflow-faults-{Environment.ProcessId}")));
+        var world = new FaultStack(Directory.CreateDirectory(Path.Combine(root, $"snapshotflow-faults-{Environment.ProcessId}-{Interlocked.Increment(ref started)}")));
         try
         {
-            await started.StartPartsAsync(servers, ct);
-            return started;
+            await world.StartPartsAsync(servers, ct);
+            return world;
         }
         catch
         {
-            await started.DisposeAsync();
+            await world.DisposeAsync();
             throw;
         }
     }
@@ -134,6 +136,14 @@ public sealed class FaultStack : IAsyncDisposable
         }
 
         parts.Add(Supervisor);
+        await Task.WhenAll(idle.Select(server => RehearseAsync(server, ct)));
+    }
+
+    /// <summary>One image of each server without a fault: the first of everything is slow.</summary>
+    private static async Task RehearseAsync(FaultServer server, CancellationToken ct)
+    {
+        var image = await server.Owner.CreateImageAsync(server.Guest.Id, "rehearsal", ct);
+        await server.Owner.WaitForEndAsync(image, TimeSpan.FromMinutes(2), ct);
     }
 
     private TenantClient Client(string token) => new(Stack.Api, token);

@@ -1,0 +1,178 @@
+using SnapshotFlow.Drivers.Layers;
+using SnapshotFlow.Model;
+using SnapshotFlow.Stack;
+using SnapshotFlow.Store;
+using SnapshotFlow.Tests.Telemetry.Collector;
+
+namespace SnapshotFlow.Tests.Telemetry;
+
+/// <summary>What the real processes tell a collector about a run.</summary>
+public sealed class TracingTheProduct(TracedStack traced) : IClassFixture<TracedStack>
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_run_is_one_trace_from_the_HTTP_request_down_to_driver_calls_SQL_and_guest_agent_commands()
+    {
+        await using var server = await GuestServer.StartAsync(traced.Stack, new GuestServerOptions(), Ct);
+
+        var image = await traced.Tenant.CreateImageAsync(server.Id, "traced", Ct);
+        Assert.Equal("completed", (await traced.Tenant.WaitForEndAsync(image, Patience, Ct)).Status);
+
+        var trace = await TraceOfAsync(image, t => t.Any(s => s.Name == "CompleteWorkflow:CreateImage"));
+        var request = Assert.Single(trace, s => s.ParentId == "");
+        Assert.Equal("snapshotflow-api", request.Service);
+        Assert.Matches("^POST .*/servers/{.*}/action$", request.Name);
+        Assert.Equal("202", request.Attributes["http.response.status_code"]);
+        var start = Below(request, trace, "UpdateWithStartWorkflow:CreateImage").Single();
+        var run = Below(start, trace, "RunWorkflow:CreateImage").Single();
+        Assert.Equal("snapshotflow-workers", run.Service);
+        foreach (var step in new[] { "PrepareImage", "CheckQuota", "ReserveRecords", "Quiesce", "Unquiesce", "CompleteSnapshots", "CreateImageRecord" })
+        {
+            Assert.Single(Below(Below(run, trace, $"StartActivity:{step}").Single(), trace, $"RunActivity:{step}"));
+        }
+
+        var cuts = Below(run, trace, "StartActivity:CreateVolumeSnapshot");
+        Assert.Equal(server.Volumes.Count, cuts.Count);
+        foreach (var cut in cuts)
+        {
+            Assert.Matches("^cut /dev/vd. 1 GiB on ", cut.Attributes["temporalSummary"]);
+            var driver = Below(Below(cut, trace, "RunActivity:CreateVolumeSnapshot").Single(), trace, "create_snapshot file").Single();
+            Assert.Contains(server.Volumes, v => v.ToString() == driver.Attributes["snapshotflow.volume.id"]);
+        }
+
+        Assert.Single(Descendants(Below(run, trace, "StartActivity:Quiesce").Single(), trace), s => s.Name == "guest-fsfreeze-freeze");
+        Assert.Contains(Descendants(Below(run, trace, "StartActivity:Unquiesce").Single(), trace), s => s.Name == "guest-fsfreeze-thaw");
+        Assert.Contains(Descendants(Below(run, trace, "StartActivity:PrepareImage").Single(), trace), s => s.Scope == "Npgsql");
+    }
+
+    [Fact]
+    public async Task A_retried_activity_is_a_span_for_each_attempt_and_the_failed_one_says_why()
+    {
+        await using var server = await GuestServer.StartAsync(traced.Stack, new GuestServerOptions(), Ct);
+        await traced.Stack.InjectAsync(Ct, new FaultRule { Operation = VolumeOperation.CreateSnapshot, Fault = VolumeFault.Fail, Kind = ErrorKind.BackendUnavailable, Times = 1 });
+
+        var image = await traced.Tenant.CreateImageAsync(server.Id, "retried", Ct);
+        Assert.Equal("completed", (await traced.Tenant.WaitForEndAsync(image, Patience, Ct)).Status);
+        await traced.Stack.InjectAsync(Ct);
+
+        var trace = await TraceOfAsync(image, t => t.Any(s => s.Name == "CompleteWorkflow:CreateImage"));
+        var retried = trace.Where(s => s.Name == "RunActivity:CreateVolumeSnapshot").GroupBy(s => s.ParentId).Single(g => g.Count() == 2).OrderBy(s => s.Start).ToList();
+        Assert.Equal([true, false], retried.Select(s => s.Failed));
+        Assert.NotEmpty(retried[0].Attributes["error.type"]);
+        Assert.Equal(["1", "2"], retried.Select(s => s.Attributes["temporalActivityAttempt"]));
+    }
+
+    [Fact]
+    public async Task A_run_that_goes_on_after_its_worker_was_killed_stays_in_its_trace()
+    {
+        await using var server = await GuestServer.StartAsync(traced.Stack, new GuestServerOptions(), Ct);
+        await traced.Stack.InjectAsync(Ct, new FaultRule { Operation = VolumeOperation.CreateSnapshot, Fault = VolumeFault.Delay, Delay = TimeSpan.FromSeconds(1) });
+        var image = await traced.Tenant.CreateImageAsync(server.Id, "resumed", Ct);
+        await traced.Tenant.WaitForRunAsync(image, "between freeze and thaw", r => r.Did("Quiesce") && !r.Began("Unquiesce"), Patience, Ct);
+
+        await traced.Stack.KillWorkerAsync(WorkerRole.Control, Ct);
+        await traced.Stack.StartWorkerAsync(WorkerRole.Control, Ct);
+
+        Assert.Equal("completed", (await traced.Tenant.WaitForEndAsync(image, Patience, Ct)).Status);
+        await traced.Stack.InjectAsync(Ct);
+        var trace = await TraceOfAsync(image, t => t.Any(s => s.Name == "CompleteWorkflow:CreateImage"));
+        var start = Assert.Single(trace, s => s.Name == "UpdateWithStartWorkflow:CreateImage");
+        Assert.Contains(Below(start, trace, "ResumeWorkflow:CreateImage").SelectMany(resumed => Descendants(resumed, trace)), s => s.Name == "RunActivity:CreateImageRecord");
+        Assert.Single(Below(start, trace, "CompleteWorkflow:CreateImage"));
+        await traced.Stack.WaitForWorkersAsync(Ct);
+    }
+
+    [Fact]
+    public async Task Every_metric_that_the_processes_send_is_in_the_documentation_and_no_label_names_a_project_or_a_server()
+    {
+        await using var server = await GuestServer.StartAsync(traced.Stack, new GuestServerOptions(), Ct);
+        var image = await traced.Tenant.CreateImageAsync(server.Id, "measured", Ct);
+        Assert.Equal("completed", (await traced.Tenant.WaitForEndAsync(image, Patience, Ct)).Status);
+        string[] expected = ["snapshotflow.volume.operation.duration", "snapshotflow.runs.running", "snapshotflow.guests.frozen", "snapshotflow.guard.alive", "snapshotflow.task_queue.pollers"];
+
+        await traced.Collector.WaitForAsync("every metric", _ => expected.All(m => traced.Collector.Points.Any(p => p.Metric == m)), Patience);
+
+        Assert.Contains(traced.Collector.Points, p => p.Metric.StartsWith("temporal_", StringComparison.Ordinal));
+        var ids = server.Volumes.Select(v => v.ToString()).Concat([server.Id.ToString(), Tokens.TenantProject, image]).ToList();
+        Assert.DoesNotContain(traced.Collector.Points, p => p.Labels.Values.Any(ids.Contains));
+    }
+
+    [Fact]
+    public async Task Every_line_of_a_request_is_found_by_its_id_in_api_and_workers()
+    {
+        await using var server = await GuestServer.StartAsync(traced.Stack, new GuestServerOptions(), Ct);
+        var image = await traced.Tenant.CreateImageAsync(server.Id, "logged", Ct);
+        await traced.Tenant.WaitForEndAsync(image, Patience, Ct);
+        var request = (await traced.Tenant.GetAsync($"/runs/{image}", Ct)).Body.GetProperty("request_id").GetString()!;
+
+        foreach (var log in new[] { "compute-worker", "volume-worker" })
+        {
+            var lines = await File.ReadAllLinesAsync(Path.Combine(traced.Stack.State.Logs, $"{log}.log"), Ct);
+            Assert.Contains(lines, l => l.Contains($"\"request_id\":\"{request}\"", StringComparison.Ordinal) && l.Contains($"\"workflow_id\":\"create-image/{image}\"", StringComparison.Ordinal));
+            Assert.DoesNotContain(lines, l => l.Contains(traced.Stack.Tokens.Tenant, StringComparison.Ordinal));
+        }
+    }
+
+    private async Task<IReadOnlyList<ReceivedSpan>> TraceOfAsync(string image, Func<IReadOnlyList<ReceivedSpan>, bool> complete)
+    {
+        var workflow = $"create-image/{image}";
+        IReadOnlyList<ReceivedSpan> Of(IReadOnlyList<ReceivedSpan> spans) =>
+            spans.FirstOrDefault(s => s.Attributes.GetValueOrDefault("temporalWorkflowID") == workflow && s.Name.StartsWith("UpdateWithStart", StringComparison.Ordinal)) is { } start
+                ? [.. spans.Where(s => s.TraceId == start.TraceId)]
+                : [];
+        // The api's span ends last of all, and each process sends on its own.
+        var all = await traced.Collector.WaitForAsync($"the trace of {workflow}", s => Of(s) is { Count: > 0 } t && t.Any(x => x.ParentId == "") && complete(t), Patience);
+        return Of(all);
+    }
+
+    private static List<ReceivedSpan> Below(ReceivedSpan parent, IReadOnlyList<ReceivedSpan> trace, string name) => [.. trace.Where(s => s.ParentId == parent.SpanId && s.Name == name)];
+
+    private static IEnumerable<ReceivedSpan> Descendants(ReceivedSpan parent, IReadOnlyList<ReceivedSpan> trace) =>
+        trace.Where(s => s.ParentId == parent.SpanId).SelectMany(s => Descendants(s, trace).Prepend(s));
+}
+
+/// <summary>The whole product as real processes that send what they have to tell to a collector in this one.</summary>
+public sealed class TracedStack : IAsyncLifetime
+{
+    private readonly DirectoryInfo directory = Directory.CreateTempSubdirectory("snapshotflow-test-");
+
+    public OtlpCollector Collector { get; private set; } = null!;
+
+    public DevelopmentStack Stack { get; private set; } = null!;
+
+    public TenantClient Tenant { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        Collector = await OtlpCollector.StartAsync();
+        Stack = await DevelopmentStack.StartAsync(
+            new StackOptions
+            {
+                StateDirectory = directory.FullName,
+                Ephemeral = true,
+                Settings = new Dictionary<string, string?>
+                {
+                    ["OTEL_EXPORTER_OTLP_ENDPOINT"] = Collector.Http,
+                    ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
+                    // Milliseconds between two sendings: nobody waits for the defaults of 5 s and 60 s.
+                    ["OTEL_BSP_SCHEDULE_DELAY"] = "100",
+                    ["OTEL_METRIC_EXPORT_INTERVAL"] = "500",
+                },
+            },
+            _ => { },
+            CancellationToken.None);
+        Tenant = new TenantClient(Stack.Api, Stack.Tokens.Tenant);
+        await new QuotaStore(Stack.Database).SetLimitAsync(Tokens.TenantProject, Quota.Snapshots, Quota.Unlimited, CancellationToken.None);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Tenant.Dispose();
+        await Stack.DisposeAsync();
+        await Collector.DisposeAsync();
+        directory.Delete(recursive: true);
+    }
+}
