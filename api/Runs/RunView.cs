@@ -100,6 +100,7 @@ internal sealed record EvidenceView(
     DateTimeOffset? ThawedAt,
     double? FreezeMs,
     bool LeaseExpired,
+    string Cut,
     double? CutSkewMs,
     IReadOnlyList<CutView> Cuts)
 {
@@ -110,6 +111,7 @@ internal sealed record EvidenceView(
         e.ThawedAt,
         RunView.Milliseconds(e.Freeze),
         e.LeaseExpired,
+        e.Cut,
         RunView.Milliseconds(e.CutSkew),
         e.Cuts.Select(CutView.Of).ToList());
 }

@@ -49,6 +49,9 @@ public sealed class FakeCloud
     /// <summary>Whether the back end fixes a volume at one instant.</summary>
     public bool InstantCuts { get; init; } = true;
 
+    /// <summary>Whether the back end cuts several volumes at one instant.</summary>
+    public GroupCut GroupCut { get; init; }
+
     /// <summary>What the thaw will claim about itself.</summary>
     public Func<UnquiesceResult, UnquiesceResult> ThawTruth { get; set; } = r => r;
 
@@ -195,6 +198,12 @@ public sealed class FakeCloud
         Snapshots.Add(input.Snapshot);
         var now = TimeProvider.System.GetUtcNow();
         return new(input.Volume, input.Snapshot, now, now, now, 1 << 30, InstantCuts);
+    }
+
+    public IReadOnlyList<VolumeCut> CutGroup(IReadOnlyList<VolumeSnapshotInput> members)
+    {
+        var now = TimeProvider.System.GetUtcNow();
+        return [.. members.Select(m => Cut(m) with { CutAt = now, InGroup = true })];
     }
 
     /// <summary>The volume that a snapshot of the run was cut of; a foreign snapshot is of a foreign volume.</summary>
