@@ -65,7 +65,7 @@ public sealed class KnowingWhoIAm(ClientAndStack both)
     }
 
     [Fact]
-    public async Task Project_show_of_somebody_elses() => (await Demo.RunAsync("project show other")).Fails("other");
+    public async Task Project_show_of_somebody_elses() => (await Demo.RunAsync("project show other")).Fails("Policy doesn't allow identity:list_projects to be performed.");
 
     [Fact]
     public async Task User_list_and_role_list_are_for_administrators()

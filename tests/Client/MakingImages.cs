@@ -71,7 +71,7 @@ public sealed class MakingImages(ClientAndStack both)
     }
 
     [Theory]
-    [InlineData("server image create nowhere", "No server with a name or ID of 'nowhere' exists.")]
+    [InlineData("server image create nowhere", "No Server found for nowhere")]
     [InlineData("server image create --name \" blank \" web", "An invalid 'name' value was provided.")]
     [InlineData("server image create --property owner=me --name a web", "Attribute 'owner' is reserved")]
     [InlineData("server image create --property a=b", "the following arguments are required: <server>")]
