@@ -77,6 +77,7 @@ public static class Program
         app.MapHealth();
         app.MapServers();
         app.MapImages();
+        app.MapImageSchemas();
         app.MapSnapshots();
         app.MapVolumes();
         app.MapMessages();
