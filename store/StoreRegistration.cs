@@ -24,6 +24,7 @@ public static class StoreRegistration
             .AddSingleton(provider => new QuotaStore(provider.GetRequiredService<Database>(), provider.GetRequiredService<IOptions<StoreOptions>>().Value.NoSnapshotGbQuota))
             .AddSingleton<InstanceActionStore>()
             .AddSingleton<RunStore>()
+            .AddSingleton<IdempotencyStore>()
             .AddSingleton<NotificationStore>()
             .AddSingleton<OperationStore>()
             .AddSingleton<UserMessageStore>()

@@ -78,6 +78,7 @@ internal static class Roles
         {
             services.AddLeases(configuration);
             services.AddGuard(GuardDuty.Backup);
+            services.AddHostedService<LeaseHousekeeping>();
             if (services.CollectsMetrics())
             {
                 services.AddHostedService<ComputeMetrics>();

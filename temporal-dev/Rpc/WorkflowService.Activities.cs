@@ -12,11 +12,10 @@ internal sealed partial class WorkflowService
         var poller = new Poller(request.Identity, request.WorkerInstanceKey, request.TaskQueueMetadata?.MaxTasksPerSecond);
         return await PollAsync(key, poller, context, async offer =>
         {
-            var response = await engine.TransitAsync(offer.Run.Chain, work => offer.Run.StartActivity(work, offer, request.Identity));
-            if (response is not null && context.CancellationToken.IsCancellationRequested)
+            var response = await engine.TransitAsync(offer.Run, work => offer.Run.StartActivity(work, offer, request.Identity));
+            if (response is not null)
             {
-                await engine.TransitAsync(offer.Run.Chain, work => offer.Run.TakeBackActivity(work, offer));
-                return null;
+                context.OnUndelivered(() => engine.TransitAsync(offer.Run, work => offer.Run.TakeBackActivity(work, response.TaskToken)));
             }
 
             return response;
@@ -72,8 +71,7 @@ internal sealed partial class WorkflowService
         var response = new RecordActivityTaskHeartbeatResponse();
         await OnActivityAsync(request.TaskToken, (work, run, activity) =>
         {
-            run.Heartbeat(work, activity, request.Details);
-            response.CancelRequested = activity.IsCancelRequested;
+            response.CancelRequested = !run.Heartbeat(work, activity, request.Details, request.Identity) || activity.IsCancelRequested;
             response.ActivityPaused = activity.Pause is not null;
             response.ActivityReset = activity.Reset is not null;
         });
@@ -86,8 +84,7 @@ internal sealed partial class WorkflowService
         var response = new RecordActivityTaskHeartbeatByIdResponse();
         await OnActivityAsync(request.Namespace, request.WorkflowId, request.RunId, request.ActivityId, (work, run, activity) =>
         {
-            run.Heartbeat(work, activity, request.Details);
-            response.CancelRequested = activity.IsCancelRequested;
+            response.CancelRequested = !run.Heartbeat(work, activity, request.Details, request.Identity) || activity.IsCancelRequested;
             response.ActivityPaused = activity.Pause is not null;
             response.ActivityReset = activity.Reset is not null;
         });
@@ -98,7 +95,7 @@ internal sealed partial class WorkflowService
     {
         var token = TaskToken.Decode(taskToken, TaskKind.Activity);
         var run = await engine.FindAsync(token);
-        await engine.TransitAsync(run.Chain, work => transition(work, run, run.RequireActivity(token)));
+        await engine.TransitAsync(run, work => transition(work, run, run.RequireActivity(token)));
     }
 
     private async Task OnActivityAsync(

@@ -17,12 +17,11 @@ internal sealed partial class WorkflowService
             }
 
             var response = await engine.TransitAsync(
-                offer.Run.Chain,
+                offer.Run,
                 work => offer.Run.StartWorkflowTask(work, offer, request.Identity, Guid.NewGuid().ToString()));
-            if (response is not null && context.CancellationToken.IsCancellationRequested)
+            if (response is not null)
             {
-                await engine.TransitAsync(offer.Run.Chain, work => offer.Run.TakeBackWorkflowTask(work, response));
-                return null;
+                context.OnUndelivered(() => engine.TransitAsync(offer.Run, work => offer.Run.TakeBackWorkflowTask(work, response.TaskToken)));
             }
 
             if (response is not null && request.TaskQueue.Kind == TaskQueueKind.Sticky)
@@ -38,14 +37,20 @@ internal sealed partial class WorkflowService
     {
         var token = TaskToken.Decode(request.TaskToken, TaskKind.Workflow);
         var run = await engine.FindAsync(token);
-        return await engine.TransitAsync(run.Chain, work => run.CompleteWorkflowTask(work, token, request));
+        var response = await engine.TransitAsync(run, work => run.CompleteWorkflowTask(work, token, request));
+        if (response.WorkflowTask is not null || response.ActivityTasks.Count > 0)
+        {
+            context.OnUndelivered(() => engine.TransitAsync(run, work => run.TakeBack(work, response)));
+        }
+
+        return response;
     }
 
     public async Task<RespondWorkflowTaskFailedResponse> RespondWorkflowTaskFailed(RespondWorkflowTaskFailedRequest request, ServerCallContext context)
     {
         var token = TaskToken.Decode(request.TaskToken, TaskKind.Workflow);
         var run = await engine.FindAsync(token);
-        await engine.TransitAsync(run.Chain, work => run.FailWorkflowTask(work, token, request));
+        await engine.TransitAsync(run, work => run.FailWorkflowTask(work, token, request));
         return new RespondWorkflowTaskFailedResponse();
     }
 
@@ -53,7 +58,7 @@ internal sealed partial class WorkflowService
     {
         var token = TaskToken.Decode(request.TaskToken, TaskKind.Query);
         var run = await engine.FindAsync(token);
-        await engine.TransitAsync(run.Chain, _ => run.AnswerQuery(token, request));
+        await engine.TransitAsync(run, _ => run.AnswerQuery(token, request));
         return new RespondQueryTaskCompletedResponse();
     }
 

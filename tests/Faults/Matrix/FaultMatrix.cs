@@ -40,7 +40,10 @@ public static class FaultMatrix
         from kind in Enum.GetValues<FaultKind>().Except(OnProcesses)
         from scenario in Scenario.All
         from boundary in scenario.Boundaries
-        where Happens(kind, boundary.Phase) && !(kind is FaultKind.Refuse && scenario.Trips is not null)
+        where Happens(kind, boundary.Phase)
+            && !(kind is FaultKind.Refuse && scenario.Trips is not null)
+            // Ends after ten minutes and more; tests of the workflows skip that time.
+            && !(kind is FaultKind.Hang && scenario.IsInDriverAt(boundary))
         select new FaultCase(scenario.Name, boundary, [new(kind, null)]);
 
     /// <summary>Two processes at once, twelve boundaries for each pair that is drawn.</summary>

@@ -4,7 +4,8 @@ namespace SnapshotFlow.Tests.Faults.Matrix;
 /// <param name="Name">The activity.</param>
 /// <param name="WhileFrozen">Whether the guest may be frozen at it, so that runs must not be kept there for long before the fault.</param>
 /// <param name="Halves">Whether it has a middle at which it can be held.</param>
-public sealed record ScenarioStep(string Name, bool WhileFrozen = false, bool Halves = true)
+/// <param name="Driver">Whether its middle is a call of a storage driver, which may take many minutes as long as its worker lives.</param>
+public sealed record ScenarioStep(string Name, bool WhileFrozen = false, bool Halves = true, bool Driver = false)
 {
     /// <summary>Before, during, after.</summary>
     public IEnumerable<Boundary> Boundaries => Enum.GetValues<Phase>().Where(p => Halves || p is not Phase.During).Select(p => new Boundary(Name, p));
@@ -20,18 +21,27 @@ public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps, st
     public static readonly Scenario Create = new("create",
     [
         new("PrepareImage"), new("CheckQuota"), new("ReserveRecords"), new("ProbeGuest"),
-        new("Quiesce", WhileFrozen: true), new("CreateVolumeSnapshot", WhileFrozen: true), new("Unquiesce", WhileFrozen: true),
+        new("Quiesce", WhileFrozen: true), new("CreateVolumeSnapshot", WhileFrozen: true, Driver: true), new("Unquiesce", WhileFrozen: true),
         new("CopyGlanceMetadata"), new("CompleteSnapshots"), new("CreateImageRecord"),
     ]);
 
     /// <summary>An image of a running server of which one volume cannot be cut: everything is undone.</summary>
     public static readonly Scenario Undo = new("undo",
     [
-        new("Unquiesce", WhileFrozen: true), new("DeleteVolumeSnapshot"), new("RemoveRecords"), new("ReleaseQuota"), new("ReleaseServer"), new("CloseRun"),
+        new("Unquiesce", WhileFrozen: true), new("DeleteVolumeSnapshot", Driver: true), new("RemoveRecords"), new("ReleaseQuota"), new("ReleaseServer"), new("CloseRun"),
     ], Trips: "CreateVolumeSnapshot");
 
+    /// <summary>An image is deleted, and its snapshots.</summary>
+    public static readonly Scenario Delete = new("delete", [new("BeginDeleteImage"), new("DeleteVolumeSnapshot", Driver: true), new("EndDeleteImage")]);
+
+    /// <summary>New volumes from an image.</summary>
+    public static readonly Scenario Restore = new("restore", [new("PrepareRestore"), new("CreateVolumeFromSnapshot", Driver: true), new("CompleteRestore")]);
+
+    /// <summary>New volumes from an image, of which one cannot be made: everything is undone.</summary>
+    public static readonly Scenario RestoreUndo = new("restore-undo", [new("DeleteVolume", Driver: true), new("UndoRestore"), new("CloseRestore")], Trips: "CreateVolumeFromSnapshot");
+
     /// <summary>Every scenario there is.</summary>
-    public static IReadOnlyList<Scenario> All { get; } = [Create, Undo];
+    public static IReadOnlyList<Scenario> All { get; } = [Create, Undo, Delete, Restore, RestoreUndo];
 
     /// <summary>Where runs whose boundary comes while the guest is frozen wait for the others: shortly before the freeze, in a step that may take long enough.</summary>
     public static readonly Boundary Stage = new("ReserveRecords", Phase.Before);
@@ -42,6 +52,9 @@ public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps, st
     /// <summary>The scenario of a name.</summary>
     public static Scenario Named(string name) => All.FirstOrDefault(s => s.Name == name)
         ?? throw new ArgumentException($"there is no scenario '{name}': there are {string.Join(", ", All.Select(s => s.Name))}", nameof(name));
+
+    /// <summary>Whether somebody waits in a driver at a boundary.</summary>
+    public bool IsInDriverAt(Boundary boundary) => boundary.Phase is Phase.During && Steps.Any(s => s.Name == boundary.Step && s.Driver);
 
     /// <summary>Whether the guest may be frozen at a boundary.</summary>
     public bool MayBeFrozenAt(Boundary boundary) => Steps.Any(s => s.Name == boundary.Step && s.WhileFrozen);

@@ -28,6 +28,8 @@ public abstract class Request(FaultStack world, FaultServer server)
     public static Request For(Scenario scenario, FaultStack world, FaultServer server, string key) => scenario.Name switch
     {
         "create" or "undo" => new ImageRequest(world, server, key),
+        "delete" => new DeleteImageRequest(world, server, key),
+        "restore" or "restore-undo" => new RestoreRequest(world, server, key),
         var other => throw new ArgumentException($"nobody knows what to ask for in scenario '{other}'", nameof(scenario)),
     };
 
@@ -45,6 +47,17 @@ public abstract class Request(FaultStack world, FaultServer server)
     /// <param name="freezes">What the guest wrote down meanwhile.</param>
     /// <param name="ct">Gives up.</param>
     public abstract Task<string> JudgeAsync(Findings findings, IReadOnlyList<Freeze> freezes, CancellationToken ct);
+
+    /// <summary>Makes an image without any fault, for requests about one that is there.</summary>
+    protected async Task MakeAsync(ImageRequest image, CancellationToken ct)
+    {
+        (await image.AskAsync(ct)).Expect(HttpStatusCode.Accepted);
+        var run = await server.Owner.WaitForEndAsync($"{image.Image}", TimeSpan.FromMinutes(2), ct);
+        if (run.Status != "completed")
+        {
+            throw new StackException($"the image that the case is about ended as {run.Status}: {run.Reason?.Message}");
+        }
+    }
 
     /// <summary>The snapshots that the run for an image makes of the server.</summary>
     protected IReadOnlyList<SnapshotId> SnapshotsOf(ImageId image) => [.. server.Guest.Volumes.Select(v => DeterministicId.Snapshot(image, v))];

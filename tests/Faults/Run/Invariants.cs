@@ -103,7 +103,7 @@ public sealed class Invariants(FaultStack world)
         var history = await run.HistoryAsync(ct);
         try
         {
-            await new WorkflowReplayer(new WorkflowReplayerOptions().AddWorkflow<CreateImageWorkflow>()).ReplayWorkflowAsync(history, true, ct);
+            await new WorkflowReplayer(new WorkflowReplayerOptions().AddWorkflow<CreateImageWorkflow>().AddWorkflow<DeleteImageWorkflow>().AddWorkflow<RestoreImageWorkflow>()).ReplayWorkflowAsync(history, true, ct);
         }
         catch (Exception e) when (e is WorkflowNondeterminismException or InvalidWorkflowOperationException)
         {

@@ -32,10 +32,12 @@ public sealed class MatrixRun(MatrixRunOptions options)
         var left = cases;
         for (var attempt = 1; left.Count > 0 && attempt <= Tries; attempt++)
         {
-            var batches = left.GroupBy(c => c.HitsProcesses ? c.FaultText : "").SelectMany(g => g.Chunk(AtOnce)).ToList();
+            var batches = left.GroupBy(c => c.HitsProcesses ? c.FaultText : "").SelectMany(g => g.Chunk(AtOnce)).ToArray();
+            // In no order, so that a run that is broken off has seen something of everything.
+            new Random(attempt).Shuffle(batches);
             var queue = new ConcurrentQueue<IReadOnlyList<FaultCase>>(batches);
             var missed = new ConcurrentBag<FaultCase>();
-            await Task.WhenAll(Enumerable.Range(0, Math.Min(options.Stacks, batches.Count)).Select(_ => WorkAsync(queue, missed, cases.Count, ct)));
+            await Task.WhenAll(Enumerable.Range(0, Math.Min(options.Stacks, batches.Length)).Select(_ => WorkAsync(queue, missed, cases.Count, ct)));
             left = [.. missed];
         }
 

@@ -21,6 +21,7 @@ public sealed class RunningCase
     /// <summary>Short enough that stopped processes pass it, long enough for every run of a batch to get to its boundary.</summary>
     public static readonly TimeSpan FreezeDeadline = TimeSpan.FromSeconds(8);
 
+    private static readonly TimeSpan BetweenAttempts = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan Slowness = TimeSpan.FromSeconds(3);
 
     private readonly FaultStack world;
@@ -83,9 +84,6 @@ public sealed class RunningCase
     /// <summary>What the client was told in the end.</summary>
     public FinalAnswer Answer => answer ?? throw new InvalidOperationException($"{Case} has no answer yet");
 
-    /// <summary>How the workflow ended.</summary>
-    public WorkflowExecutionStatus Ended { get; private set; }
-
     /// <summary>Lets it go on from before the freeze.</summary>
     public void PassStage() => stagePassed.TrySetResult();
 
@@ -103,17 +101,12 @@ public sealed class RunningCase
         {
             await Request.PrepareAsync(ct);
             world.Failpoints.Decide(Request.Workflow, DecideAsync);
-            await Wait.UntilAsync($"an answer to {Case}", patience, async token =>
+            await InsistAsync($"an answer to {Case}", patience, async () =>
             {
-                answer = await TryAskAsync(token);
-                return answer is not null && ((int)answer.Status < 500 || await FindEndAsync(token) is not null);
+                answer = await TryAskAsync(ct);
+                return answer is not null && ((int)answer.Status < 500 || await HasEndedAsync(ct));
             }, ct);
-            await Wait.UntilAsync($"the end of the run of {Case}", patience, async token =>
-            {
-                var end = await FindEndAsync(token);
-                Ended = end ?? Ended;
-                return end is not null;
-            }, ct);
+            await InsistAsync($"the end of the run of {Case}", patience, () => HasEndedAsync(ct), ct);
         }
         catch (StackException e)
         {
@@ -131,9 +124,9 @@ public sealed class RunningCase
     public async Task<FinalAnswer> AskAgainAsync(CancellationToken ct)
     {
         FinalAnswer? again = null;
-        await Wait.UntilAsync($"a second answer to {Case}", TimeSpan.FromMinutes(2), async token =>
+        await InsistAsync($"a second answer to {Case}", TimeSpan.FromMinutes(2), async () =>
         {
-            again = await TryAskAsync(token);
+            again = await TryAskAsync(ct);
             return again is not null && (Request.Agrees(answer!.Status, again.Status) || (int)again.Status < 500);
         }, ct);
         return again!;
@@ -157,17 +150,33 @@ public sealed class RunningCase
         }
     }
 
-    private async Task<WorkflowExecutionStatus?> FindEndAsync(CancellationToken ct)
+    private async Task<bool> HasEndedAsync(CancellationToken ct)
     {
         try
         {
             var found = await world.Stack.Temporal.Client.GetWorkflowHandle(Request.Workflow).DescribeAsync(new() { Rpc = new() { CancellationToken = ct, Timeout = TimeSpan.FromSeconds(5) } });
-            return found.Status is WorkflowExecutionStatus.Running ? null : found.Status;
+            return found.Status is not WorkflowExecutionStatus.Running;
         }
         catch (RpcException)
         {
             // Not started yet, or Temporal is away.
-            return null;
+            return false;
+        }
+    }
+
+    /// <summary>As often as a patient client would.</summary>
+    private static async Task InsistAsync(string what, TimeSpan patience, Func<Task<bool>> attempt, CancellationToken ct)
+    {
+        var until = FreezeRecorder.Now + patience;
+        using var timer = new PeriodicTimer(BetweenAttempts);
+        while (!await attempt())
+        {
+            if (FreezeRecorder.Now > until)
+            {
+                throw new StackException($"waited {patience.TotalSeconds:0} s in vain for {what}");
+            }
+
+            await timer.WaitForNextTickAsync(ct);
         }
     }
 
