@@ -1,8 +1,13 @@
+using System.Text.Json;
+
 namespace SnapshotFlow.Api.Images;
 
 /// <summary>What an image, a member, and lists of them look like, for clients that ask. Source: Glance API v2, schemas.</summary>
 internal static class ImageSchemas
 {
+    // JSON Schema spells its words so; the rest of the api writes snake case.
+    private static readonly JsonSerializerOptions Spelling = new(JsonSerializerDefaults.Web);
+
     private static readonly string[] Statuses =
         ["queued", "saving", "active", "killed", "deleted", "uploading", "importing", "pending_delete", "deactivated"];
 
@@ -15,7 +20,7 @@ internal static class ImageSchemas
         schemas.MapGet("/members", () => List("members", Document("member", MemberProperties(), additional: null)));
     }
 
-    private static IResult Schema(string name, Dictionary<string, object> properties, object? additional) => Results.Json(Document(name, properties, additional));
+    private static IResult Schema(string name, Dictionary<string, object> properties, object? additional) => Results.Json(Document(name, properties, additional), Spelling);
 
     private static Dictionary<string, object> Document(string name, Dictionary<string, object> properties, object? additional)
     {
@@ -38,7 +43,7 @@ internal static class ImageSchemas
             [name] = new { type = "array", items = item }, ["schema"] = new { type = "string" }, ["first"] = new { type = "string" }, ["next"] = new { type = "string" },
         },
         ["links"] = new[] { new { rel = "first", href = "{first}" }, new { rel = "next", href = "{next}" }, new { rel = "describedby", href = "{schema}" } },
-    });
+    }, Spelling);
 
     private static Dictionary<string, object> ImageProperties() => new()
     {

@@ -258,6 +258,10 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
         {
             Assert.Equal(schema, (await api.GetAsync($"/image/v2/schemas/{schema}", api.Tokens.Reader)).Json.GetProperty("name").GetString());
         }
+
+        var described = (await api.GetAsync("/image/v2/schemas/image", api.Tokens.Reader)).Json;
+        Assert.True(described.GetProperty("properties").GetProperty("status").GetProperty("readOnly").GetBoolean());
+        Assert.Equal("string", described.GetProperty("additionalProperties").GetProperty("type").GetString());
     }
 
     private static (string, string) Version(string version) => ("OpenStack-API-Version", $"volume {version}");
