@@ -40,7 +40,7 @@ internal static class SnapshotEndpoints
         snapshots.MapGet("", ListAsync);
         snapshots.MapGet("/detail", ListDetailAsync);
         snapshots.MapGet("/{id}", ShowAsync);
-        snapshots.MapPost("", CreateAsync);
+        snapshots.MapPost("", CreateAsync).RepeatableByKey(Policies.CreateSnapshot);
         snapshots.MapDelete("/{id}", DeleteAsync);
         snapshots.MapPut("/{id}", SnapshotChanges.UpdateAsync);
         snapshots.MapGet("/{id}/metadata", SnapshotMetadata.ShowAsync);

@@ -281,14 +281,18 @@ internal sealed partial class EngineHost : IAsyncDisposable
             Adopt(Run.FromHeader(this, Chain(key.Namespace, key.WorkflowId), key.RunId, header), header);
         }
 
-        var live = new List<Run>();
-        foreach (var stored in state.Live)
+        // Rebuilding a run is work for a processor and touches nothing but the run.
+        var live = new Run[state.Live.Count];
+        Parallel.For(0, live.Length, i =>
         {
-            var run = new Run(this, Chain(stored.Key.Namespace, stored.Key.WorkflowId), stored.Key.RunId);
-            run.Restore(stored.Events, stored.Side, stored.Header.StartRequestId);
+            var stored = state.Live[i];
+            live[i] = new Run(this, Chain(stored.Key.Namespace, stored.Key.WorkflowId), stored.Key.RunId);
+            live[i].Restore(stored.Events, stored.Side, stored.Header.StartRequestId);
+        });
+        foreach (var (run, stored) in live.Zip(state.Live))
+        {
             taskId = Math.Max(taskId, stored.Events.Count == 0 ? 0 : stored.Events[^1].TaskId);
             Adopt(run, stored.Header);
-            live.Add(run);
         }
 
         foreach (var run in live)

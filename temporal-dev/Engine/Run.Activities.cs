@@ -105,9 +105,12 @@ internal sealed partial class Run
 
     /// <summary>Hands the activity out. Null when the offer is out of date.</summary>
     public PollActivityTaskQueueResponse? StartActivity(UnitOfWork work, TaskOffer offer, string identity) =>
+        WaitingActivity(offer) is { } activity ? StartActivity(work, activity, identity) : null;
+
+    private PendingActivity? WaitingActivity(TaskOffer offer) =>
         activities.TryGetValue(offer.EventId, out var activity) && activity is { Phase: ActivityPhase.Scheduled, Closing: false, Pause: null }
             && activity.Sequence == offer.Attempt && activity.Scheduled.TaskQueue.Name == offer.Queue.Name
-            ? StartActivity(work, activity, identity)
+            ? activity
             : null;
 
     private PollActivityTaskQueueResponse StartActivity(UnitOfWork work, PendingActivity activity, string identity)

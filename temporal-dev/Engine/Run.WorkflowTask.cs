@@ -226,10 +226,15 @@ internal sealed partial class Run
         };
     }
 
+    /// <summary>Whether the workflow or activity task is still to be had, in the attempt that was offered.</summary>
+    public bool IsWaiting(TaskOffer offer) => offer.Kind == TaskKind.Workflow
+        ? IsOpen && task.Phase == WorkflowTaskPhase.Scheduled && task.ScheduledEventId == offer.EventId && task.Attempt == offer.Attempt
+        : WaitingActivity(offer) is not null;
+
     /// <summary>Hands the task out. Null when the offer is out of date.</summary>
     public PollWorkflowTaskQueueResponse? StartWorkflowTask(UnitOfWork work, TaskOffer offer, string identity, string requestId)
     {
-        if (!IsOpen || task.Phase != WorkflowTaskPhase.Scheduled || task.ScheduledEventId != offer.EventId || task.Attempt != offer.Attempt)
+        if (!IsWaiting(offer))
         {
             return null;
         }

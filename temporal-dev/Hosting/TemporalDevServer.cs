@@ -78,11 +78,13 @@ public sealed class TemporalDevServer : IAsyncDisposable
         workflows = new WorkflowService(engine, scheduler);
         try
         {
-            await engine.RecoverAsync(blob => Load(scheduler, blob), cancellationToken);
+            // The one waits for the database while the other compiles.
+            var recovering = Task.Run(() => engine.RecoverAsync(blob => Load(scheduler, blob), cancellationToken), cancellationToken);
+            Map(app, engine, workflows, new OperatorService(engine, scheduler), options);
+            await recovering;
             await RegisterAsync(engine, options);
             engine.RunClosed += closed => Tell(scheduler, closed);
             scheduler.Start();
-            Map(app, engine, workflows, new OperatorService(engine, scheduler), options);
             await StartListeningAsync(app, options, cancellationToken);
             engine.KeepHouse();
         }

@@ -10,16 +10,12 @@ internal sealed partial class WorkflowService
     {
         var key = RequireQueue(request.Namespace, request.TaskQueue, TaskQueueType.Activity);
         var poller = new Poller(request.Identity, request.WorkerInstanceKey, request.TaskQueueMetadata?.MaxTasksPerSecond);
-        return await PollAsync(key, poller, context, async offer =>
-        {
-            var response = await engine.TransitAsync(offer.Run, work => offer.Run.StartActivity(work, offer, request.Identity));
-            if (response is not null)
-            {
-                context.OnUndelivered(() => engine.TransitAsync(offer.Run, work => offer.Run.TakeBackActivity(work, response.TaskToken)));
-            }
-
-            return response;
-        }) ?? new PollActivityTaskQueueResponse();
+        return await PollAsync(
+            key,
+            poller,
+            context,
+            (work, offer) => offer.Run.StartActivity(work, offer, request.Identity),
+            (work, offer, unseen) => offer.Run.TakeBackActivity(work, unseen.TaskToken)) ?? new PollActivityTaskQueueResponse();
     }
 
     public async Task<RespondActivityTaskCompletedResponse> RespondActivityTaskCompleted(RespondActivityTaskCompletedRequest request, ServerCallContext context)
