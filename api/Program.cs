@@ -79,7 +79,6 @@ public static class Program
         app.MapHealth();
         app.MapServers();
         app.MapImages();
-        app.MapImageSchemas();
         app.MapSnapshots();
         app.MapVolumes();
         app.MapMessages();
