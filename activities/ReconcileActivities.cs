@@ -24,7 +24,7 @@ public sealed class ReconcileActivities(
         await records.HostsAsync(Cancelled),
         await records.BackendsAsync(Cancelled),
         await records.SuspiciousImagesAsync(Cancelled),
-        await records.SuspiciousSnapshotsAsync(Cancelled),
+        await WithoutLiveAsync(await records.SuspiciousSnapshotsAsync(Cancelled)),
         await records.ReservationsAsync(Cancelled),
         await records.TaskStatesAsync(Cancelled)));
 
@@ -54,7 +54,7 @@ public sealed class ReconcileActivities(
         var rows = await records.RunsAsync(images, Cancelled);
         return new RunLookup(
             [.. images.Zip(states, (image, state) => rows.GetValueOrDefault(image, new RunFact(image, false, "", null, null, false, 0)) with { Live = state.Live, Workflow = state.Words })],
-            await records.ImagesAsync(images, Cancelled));
+            await WithoutLiveAsync(await records.ImagesAsync(images, Cancelled)));
     });
 
     /// <inheritdoc/>
@@ -97,6 +97,42 @@ public sealed class ReconcileActivities(
         await findings.RecordRepairAsync(session, outcome.Findings, outcome.Done, outcome.Succeeded, now);
         return true;
     });
+
+    /// <summary>What a run of its own is at work on is in order: a snapshot that is made or deleted alone, or goes with its image.</summary>
+    private async Task<IReadOnlyList<SnapshotFact>> WithoutLiveAsync(IReadOnlyList<SnapshotFact> snapshots)
+    {
+        var rest = new List<SnapshotFact>();
+        foreach (var snapshot in snapshots)
+        {
+            var lives = snapshot.Status switch
+            {
+                SnapshotStatus.Creating when snapshot.Image is null => await directory.LivesAsync(Names.CreateSnapshotWorkflow(snapshot.Snapshot), Cancelled),
+                SnapshotStatus.Deleting => await directory.LivesAsync(Names.DeleteSnapshotWorkflow(snapshot.Snapshot), Cancelled)
+                    || (snapshot.Image is { } image && await directory.LivesAsync(Names.DeleteImageWorkflow(image), Cancelled)),
+                _ => false,
+            };
+            if (!lives)
+            {
+                rest.Add(snapshot);
+            }
+        }
+
+        return rest;
+    }
+
+    private async Task<IReadOnlyList<ImageFact>> WithoutLiveAsync(IReadOnlyList<ImageFact> images)
+    {
+        var rest = new List<ImageFact>();
+        foreach (var image in images)
+        {
+            if (image.Status is not ImageStatus.PendingDelete || !await directory.LivesAsync(Names.DeleteImageWorkflow(image.Image), Cancelled))
+            {
+                rest.Add(image);
+            }
+        }
+
+        return rest;
+    }
 
     private async Task<UndoPlan?> BeginUndoAsync(Session session, ImageId image, string workflow, DateTimeOffset now)
     {

@@ -47,7 +47,7 @@ public sealed partial class RecordActivities(
     public Task<PreparedImage> PlanImageAsync(CreateImageInput input) => RecordAsync(async (session, now) =>
     {
         var prepared = await preparation.WorkOutAsync(session, input, await servers.FindVisibleAsync(session, input.Server, input.Caller));
-        var overruns = await quotas.OverrunsAsync(session, Quota.Of(prepared.Draft.Volumes), now);
+        var overruns = await quotas.OverrunsAsync(session, quotas.OfSnapshots(Quota.Of(prepared.Draft.Volumes)), now);
         return overruns.Count == 0 ? prepared : throw Quota.Exceeded(overruns);
     });
 
@@ -67,7 +67,7 @@ public sealed partial class RecordActivities(
     [Activity]
     public Task CheckQuotaAsync(PreparedInput input) => StepAsync(input.Request, Step.CheckQuota, async (session, now) =>
     {
-        var overruns = await quotas.ReserveAsync(session, input.Request.Image, Quota.Of(input.Prepared.Draft.Volumes), now);
+        var overruns = await quotas.ReserveAsync(session, input.Request.Image, quotas.OfSnapshots(Quota.Of(input.Prepared.Draft.Volumes)), now);
         if (overruns.Count > 0)
         {
             throw Quota.Exceeded(overruns);

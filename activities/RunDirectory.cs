@@ -10,6 +10,9 @@ public interface IRunDirectory
 {
     /// <summary>Whether the run for an image is open, and in which words. Fails when nobody can say: only a clear answer is one.</summary>
     Task<RunState> FindAsync(ImageId image, CancellationToken cancellationToken);
+
+    /// <summary>Whether the run with a workflow id is open. Fails when nobody can say.</summary>
+    Task<bool> LivesAsync(string workflow, CancellationToken cancellationToken);
 }
 
 /// <summary>Whether a run lives.</summary>
@@ -21,11 +24,16 @@ public sealed record RunState(bool Live, string Words);
 public sealed class TemporalRunDirectory(ITemporalClient client) : IRunDirectory
 {
     /// <inheritdoc/>
-    public async Task<RunState> FindAsync(ImageId image, CancellationToken cancellationToken)
+    public Task<RunState> FindAsync(ImageId image, CancellationToken cancellationToken) => FindAsync(Names.CreateImageWorkflow(image), cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<bool> LivesAsync(string workflow, CancellationToken cancellationToken) => (await FindAsync(workflow, cancellationToken)).Live;
+
+    private async Task<RunState> FindAsync(string workflow, CancellationToken cancellationToken)
     {
         try
         {
-            var run = await client.GetWorkflowHandle(Names.CreateImageWorkflow(image)).DescribeAsync(new() { Rpc = new() { CancellationToken = cancellationToken } });
+            var run = await client.GetWorkflowHandle(workflow).DescribeAsync(new() { Rpc = new() { CancellationToken = cancellationToken } });
             return new(run.Status is WorkflowExecutionStatus.Running, run.Status.ToString().ToLowerInvariant());
         }
         catch (RpcException e) when (e.Code is RpcException.StatusCode.NotFound)

@@ -33,7 +33,7 @@ public sealed class SnapshotActivities(
             throw new SnapshotFlowException(ErrorKind.InvalidRequest, refusal);
         }
 
-        if (await quotas.AdmitAsync(session, Quota.OfSnapshot(volume.ProjectId, volume.SizeGib, volume.VolumeType), now) is { Count: > 0 } over)
+        if (await quotas.AdmitAsync(session, quotas.OfSnapshots(Quota.OfSnapshot(volume.ProjectId, volume.SizeGib, volume.VolumeType)), now) is { Count: > 0 } over)
         {
             throw Quota.ExceededInBlockStorage(over);
         }

@@ -28,6 +28,137 @@ public sealed class NotificationStore(Database database)
         return [.. rows.Select(r => new Notification(r.EventType, r.PublisherId, r.ResourceId, r.Payload, r.CreatedAt))];
     }
 
+    /// <summary>
+    /// Delivers what a sink has not got yet: every notification at least once, those of one resource in their order. One that the sink does not take holds back
+    /// the later ones of its resource and no others, and is tried again after a time that doubles up to <paramref name="longestWait"/>. Two that deliver to one
+    /// sink at once do it one after the other.
+    /// </summary>
+    /// <param name="sink">Where to.</param>
+    /// <param name="sinks">Every sink there is: a notification is done with once all of them have it.</param>
+    /// <param name="deliver">Hands one over; whatever it throws means that it was not taken.</param>
+    /// <param name="limit">Most to deliver in one go.</param>
+    /// <param name="longestWait">Longest time between two attempts.</param>
+    /// <param name="now">Now.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>How many were delivered, and how many not.</returns>
+    public Task<(int Delivered, int Failed)> DeliverAsync(
+        string sink,
+        IReadOnlyCollection<string> sinks,
+        Func<OutboxEntry, CancellationToken, Task> deliver,
+        int limit,
+        TimeSpan longestWait,
+        DateTimeOffset now,
+        CancellationToken cancellationToken)
+    {
+        const string Alone = "SELECT pg_try_advisory_xact_lock(hashtextextended('deliver to ' || @Sink, 0))";
+        const string Due = """
+            SELECT n.id, n.event_type, n.publisher_id, n.resource_id, n.payload::text AS payload, n.created_at, coalesce(d.attempts, 0) AS attempts
+            FROM notifications AS n LEFT JOIN notification_deliveries AS d ON d.notification_id = n.id AND d.sink = @Sink
+            WHERE n.delivered_at IS NULL AND d.delivered_at IS NULL
+              AND NOT EXISTS (
+                SELECT FROM notification_deliveries AS w JOIN notifications AS waiting ON waiting.id = w.notification_id
+                WHERE w.sink = @Sink AND w.delivered_at IS NULL AND w.next_attempt_at > @Now AND waiting.resource_id = n.resource_id AND waiting.id <= n.id)
+            ORDER BY n.id
+            LIMIT @Limit
+            """;
+        const string Record = """
+            INSERT INTO notification_deliveries (notification_id, sink, attempts, next_attempt_at, delivered_at) VALUES (@Id, @Sink, @Attempts, @NextAttemptAt, @DeliveredAt)
+            ON CONFLICT (notification_id, sink) DO UPDATE SET
+                attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at, delivered_at = excluded.delivered_at
+            """;
+        const string Finish = """
+            UPDATE notifications AS n
+            SET delivered_at = @Now
+            WHERE n.id = ANY(@Ids)
+              AND NOT EXISTS (
+                SELECT FROM unnest(@Sinks::text[]) AS s (name)
+                WHERE NOT EXISTS (SELECT FROM notification_deliveries AS d WHERE d.notification_id = n.id AND d.sink = s.name AND d.delivered_at IS NOT NULL))
+            RETURNING n.id
+            """;
+        const string Forget = "DELETE FROM notification_deliveries WHERE notification_id = ANY(@Ids)";
+        return database.WriteAsync(
+            async session =>
+            {
+                if (!await session.ScalarAsync<bool>(Alone, new { Sink = sink }))
+                {
+                    return (0, 0);
+                }
+
+                var delivered = new List<long>();
+                var held = new HashSet<string>();
+                foreach (var row in await session.ListAsync<OutboxRow>(Due, new { Sink = sink, Now = now, Limit = limit }))
+                {
+                    if (held.Contains(row.ResourceId))
+                    {
+                        continue;
+                    }
+
+                    var taken = await TakesAsync(deliver, row.ToModel(), cancellationToken);
+                    if (taken)
+                    {
+                        delivered.Add(row.Id);
+                    }
+                    else
+                    {
+                        held.Add(row.ResourceId);
+                    }
+
+                    await session.ExecuteAsync(Record, new
+                    {
+                        row.Id,
+                        Sink = sink,
+                        Attempts = row.Attempts + 1,
+                        NextAttemptAt = taken ? (DateTimeOffset?)null : now + Wait(row.Attempts, longestWait),
+                        DeliveredAt = taken ? now : (DateTimeOffset?)null,
+                    });
+                }
+
+                var finished = await session.ListAsync<long>(Finish, new { Ids = delivered.ToArray(), Sinks = sinks.ToArray(), Now = now });
+                await session.ExecuteAsync(Forget, new { Ids = finished.ToArray() });
+                return (delivered.Count, held.Count);
+            },
+            cancellationToken);
+    }
+
+    private static async Task<bool> TakesAsync(Func<OutboxEntry, CancellationToken, Task> deliver, OutboxEntry entry, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await deliver(entry, cancellationToken);
+            return true;
+        }
+        // Whatever is wrong with a sink, it is tried again later; who gives up on all of it does not call that a failure of the sink.
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    private static TimeSpan Wait(int attempts, TimeSpan longest)
+    {
+        var wait = TimeSpan.FromSeconds(Math.Pow(2, Math.Min(attempts, 30)));
+        return wait < longest ? wait : longest;
+    }
+
+    private sealed record OutboxRow
+    {
+        public long Id { get; init; }
+
+        public string EventType { get; init; } = "";
+
+        public string PublisherId { get; init; } = "";
+
+        public string ResourceId { get; init; } = "";
+
+        public string Payload { get; init; } = "";
+
+        public DateTimeOffset CreatedAt { get; init; }
+
+        public int Attempts { get; init; }
+
+        public OutboxEntry ToModel() => new(Id, new(EventType, PublisherId, ResourceId, Payload, CreatedAt));
+    }
+
     private sealed record NotificationRow
     {
         public string EventType { get; init; } = "";
@@ -41,3 +172,8 @@ public sealed class NotificationStore(Database database)
         public DateTimeOffset CreatedAt { get; init; }
     }
 }
+
+/// <summary>A notification in the outbox.</summary>
+/// <param name="Id">Grows; the same for every attempt, so that whoever gets it twice can tell.</param>
+/// <param name="Notification">What happened.</param>
+public sealed record OutboxEntry(long Id, Notification Notification);

@@ -6,10 +6,14 @@ namespace SnapshotFlow.Store;
 /// Limits, usage and reservations. Usage is never stored: it is added up from live rows and open reservations, so it cannot drift. A reservation has the name
 /// of the image it is for, which makes reserving, committing and releasing repeatable.
 /// </summary>
-public sealed class QuotaStore(Database database)
+public sealed class QuotaStore(Database database, bool noSnapshotGbQuota = false)
 {
     /// <summary>How long a reservation counts when nobody commits or releases it. Source: Cinder, <c>reservation_expire</c>, 86400 s.</summary>
     public static readonly TimeSpan ReservationLifetime = TimeSpan.FromDays(1);
+
+    /// <summary>Of what snapshots add, that which counts: without GiB when <see cref="StoreOptions.NoSnapshotGbQuota"/> says so.</summary>
+    public IReadOnlyList<QuotaDelta> OfSnapshots(IReadOnlyList<QuotaDelta> deltas) =>
+        noSnapshotGbQuota ? [.. deltas.Where(d => !d.Resource.StartsWith(Quota.Gigabytes, StringComparison.Ordinal))] : deltas;
 
     /// <summary>
     /// Reserves all of the additions, or none and answers what is over. The same image again has its reservation already. Reservations of one project happen
@@ -122,12 +126,12 @@ public sealed class QuotaStore(Database database)
         return session.ScalarAsync<long>(Sql, new { Projects = deltas.Select(d => d.ProjectId).Distinct().ToArray() });
     }
 
-    private static async Task<IReadOnlyList<QuotaLevel>> LevelsAsync(Session session, IEnumerable<(string ProjectId, string Resource)> wanted, DateTimeOffset now)
+    private async Task<IReadOnlyList<QuotaLevel>> LevelsAsync(Session session, IEnumerable<(string ProjectId, string Resource)> wanted, DateTimeOffset now)
     {
         // A snapshot row whose image has an open reservation is counted there, and not a second time as a row.
         const string Sql = """
             WITH used AS (
-              SELECT s.project_id, s.volume_type, 1 AS snapshots, 0 AS volumes, s.volume_size_gib AS gigabytes
+              SELECT s.project_id, s.volume_type, 1 AS snapshots, 0 AS volumes, CASE WHEN @NoSnapshotGb THEN 0 ELSE s.volume_size_gib END AS gigabytes
               FROM snapshots AS s
               WHERE s.project_id = ANY(@Projects) AND s.use_quota AND s.deleted_at IS NULL
                 AND NOT EXISTS (
@@ -155,6 +159,7 @@ public sealed class QuotaStore(Database database)
         {
             Projects = pairs.Select(p => p.ProjectId).ToArray(),
             Resources = pairs.Select(p => p.Resource).ToArray(),
+            NoSnapshotGb = noSnapshotGbQuota,
             Now = now,
         });
         return [.. rows.Select(r => new QuotaLevel(r.ProjectId, r.Resource, r.HardLimit ?? Quota.DefaultLimit(r.Resource), r.InUse, r.Reserved))];

@@ -16,6 +16,12 @@ public sealed class StoreOptions
         + "Store__ConnectionString='Host=127.0.0.1;Database=snapshotflow;Username=snapshotflow'.")]
     public string ConnectionString { get; set; } = "";
 
+    /// <summary>
+    /// Whether the GiB of snapshots are left out of the quota <c>gigabytes</c>; volumes always count. The same for api and workers. Default false. Source: Cinder,
+    /// <c>no_snapshot_gb_quota</c>.
+    /// </summary>
+    public bool NoSnapshotGbQuota { get; set; }
+
     /// <summary>How long one statement may take before its outcome counts as unknown. Default 8 s, below the 10 s after which
     /// Temporal gives up on a record-keeping step and tries it again. A connection string's own <c>Command Timeout</c> is overruled.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:10:00", ErrorMessage = "Store:CommandTimeout must be between 1 second and 10 minutes.")]

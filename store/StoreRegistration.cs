@@ -21,7 +21,7 @@ public static class StoreRegistration
             .AddSingleton<VolumeStore>()
             .AddSingleton<SnapshotStore>()
             .AddSingleton<ImageStore>()
-            .AddSingleton<QuotaStore>()
+            .AddSingleton(provider => new QuotaStore(provider.GetRequiredService<Database>(), provider.GetRequiredService<IOptions<StoreOptions>>().Value.NoSnapshotGbQuota))
             .AddSingleton<InstanceActionStore>()
             .AddSingleton<RunStore>()
             .AddSingleton<IdempotencyStore>()

@@ -7,6 +7,7 @@ using SnapshotFlow.Drivers;
 using SnapshotFlow.Drivers.Leases;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
+using SnapshotFlow.Workers.Notifications;
 using SnapshotFlow.Telemetry;
 using SnapshotFlow.Workers.Failpoints;
 using SnapshotFlow.Workers.Metrics;
@@ -50,6 +51,7 @@ internal static class Roles
             services.AddSingleton<IRunDirectory, TemporalRunDirectory>();
             services.AddSingleton<ReconcileActivities>();
             services.AddHostedService(provider => new ReconcileSchedule(provider.GetRequiredService<ITemporalClient>(), configuration));
+            services.AddNotificationDelivery(configuration.Notifications);
             if (services.CollectsMetrics())
             {
                 services.AddHostedService<ControlMetrics>();

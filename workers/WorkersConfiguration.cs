@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using SnapshotFlow.Drivers.Qga;
+using SnapshotFlow.Workers.Notifications;
 using Temporalio.Client;
 using Temporalio.Common.EnvConfig;
 
@@ -7,7 +8,7 @@ namespace SnapshotFlow.Workers;
 
 /// <summary>The configuration, read and checked as a whole before anything starts. <c>Temporal</c> is null for the role guard, which is alone and needs none.</summary>
 internal sealed record WorkersConfiguration(
-    IReadOnlySet<Role> Roles, WorkersOptions Workers, ComputeOptions Compute, QgaOptions GuestAgent, VolumeOptions Volume, TemporalClientConnectOptions? Temporal)
+    IReadOnlySet<Role> Roles, WorkersOptions Workers, ComputeOptions Compute, QgaOptions GuestAgent, VolumeOptions Volume, NotificationOptions Notifications, TemporalClientConnectOptions? Temporal)
 {
     /// <summary>Reads the configuration.</summary>
     /// <param name="configuration">All of it.</param>
@@ -20,6 +21,8 @@ internal sealed record WorkersConfiguration(
         var compute = configuration.GetSection("Compute").Get<ComputeOptions>() ?? new();
         var guestAgent = configuration.GetSection("GuestAgent").Get<QgaOptions>() ?? new();
         var volume = configuration.GetSection("Volume").Get<VolumeOptions>() ?? new();
+
+        var notifications = configuration.GetSection("Notifications").Get<NotificationOptions>() ?? new();
 
         var roles = ReadRoles(workers.Roles, wrong);
         if (roles.Contains(Role.Compute))
@@ -43,6 +46,7 @@ internal sealed record WorkersConfiguration(
         if (roles.Contains(Role.Control))
         {
             Require(workers.ReconcileInterval >= TimeSpan.FromSeconds(1), "Workers:ReconcileInterval", $"'{workers.ReconcileInterval}' is shorter than 00:00:01", wrong);
+            wrong.AddRange(notifications.Validate("Notifications"));
         }
 
         if (workers.FailpointSocket is { } failpoints)
@@ -52,7 +56,7 @@ internal sealed record WorkersConfiguration(
         }
 
         var temporal = roles.Contains(Role.Guard) ? null : ReadTemporal(wrong);
-        return wrong.Count == 0 ? new(roles, workers, compute, guestAgent, volume, temporal) : throw new InvalidConfigurationException(wrong);
+        return wrong.Count == 0 ? new(roles, workers, compute, guestAgent, volume, notifications, temporal) : throw new InvalidConfigurationException(wrong);
     }
 
     private static HashSet<Role> ReadRoles(string text, List<string> wrong)

@@ -21,6 +21,9 @@ public sealed class FakeHosts : IGuestActivities, IVolumeActivities, IVolumeClon
     /// <summary>What every call that makes or deletes something fails with; null for none.</summary>
     public ErrorKind? Broken { get; set; }
 
+    /// <summary>The volume that no snapshot can be made of; null for none.</summary>
+    public VolumeId? BrokenVolume { get; set; }
+
     /// <summary>What every call that makes a volume fails with; null for none.</summary>
     public ErrorKind? BrokenClones { get; set; }
 
@@ -64,6 +67,11 @@ public sealed class FakeHosts : IGuestActivities, IVolumeActivities, IVolumeClon
         }
 
         Work();
+        if (BrokenVolume == input.Volume)
+        {
+            throw new Temporalio.Exceptions.ApplicationFailureException("the pool is read-only", errorType: nameof(ErrorKind.BackendRefused), nonRetryable: true);
+        }
+
         Snapshots[input.Snapshot] = input.Volume;
         var now = TimeProvider.System.GetUtcNow();
         return new(input.Volume, input.Snapshot, start, now, now, 1 << 30, PointInTime: true);

@@ -40,7 +40,7 @@ public sealed class MakingASnapshot(Cloud cloud) : IClassFixture<Cloud>, IDispos
         Assert.True(hosts.Snapshots.ContainsKey(SnapshotId.Parse(Id(shown))));
 
         var newest = (await PostAsync(new { volume_id = volume.Id }, "3.71")).Json.GetProperty("snapshot");
-        Assert.Equal((JsonValueKind.Null, "user-of-member", true), (
+        Assert.Equal((JsonValueKind.Null, api.Tokens.Member, true), (
             newest.GetProperty("group_snapshot_id").ValueKind, newest.GetProperty("user_id").GetString(), newest.GetProperty("consumes_quota").GetBoolean()));
     }
 

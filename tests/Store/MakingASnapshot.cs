@@ -110,6 +110,21 @@ public sealed class MakingASnapshot : IClassFixture<StoreDatabase>
     }
 
     [Fact]
+    public async Task Without_a_gigabyte_quota_for_snapshots_only_their_number_counts()
+    {
+        var volume = await keeping.VolumeAsync(change: v => v with { VolumeType = "fast" });
+        var quotas = new QuotaStore(db.Database, noSnapshotGbQuota: true);
+        await quotas.SetLimitAsync(volume.ProjectId, Quota.Gigabytes, volume.SizeGib, None);
+        var steps = new Activities.SnapshotActivities(db.Database, db.Volumes, db.Snapshots, db.Images, quotas, db.Notifications, db.Messages, TimeProvider.System);
+        await RefusesAsync(ErrorKind.QuotaExceeded, () => keeping.Snapshots.AdmitSnapshotAsync(Cut(volume)));
+
+        await Run(() => steps.AdmitSnapshotAsync(Cut(volume)));
+
+        var levels = (await quotas.LevelsAsync(volume.ProjectId, Given.Now, None)).ToDictionary(l => l.Resource, l => l.InUse);
+        Assert.Equal((1, volume.SizeGib, 1, volume.SizeGib), (levels[Quota.Snapshots], levels[Quota.Gigabytes], levels["snapshots_fast"], levels["gigabytes_fast"]));
+    }
+
+    [Fact]
     public async Task Of_twenty_at_once_exactly_as_many_are_admitted_as_the_limit_allows()
     {
         var project = Given.Project();
@@ -182,6 +197,60 @@ public sealed class MakingASnapshot : IClassFixture<StoreDatabase>
         Assert.Equal(0, await InUseAsync(volume.ProjectId, Quota.Snapshots));
         Assert.Equal(
             ["snapshot.create.start", "snapshot.delete.start", "snapshot.delete.end"], (await db.Notifications.OfResourceAsync(made.Snapshot.ToString(), None)).Select(n => n.EventType));
+    }
+
+    /// <summary>After any sequence of admitting, completing, failing, withdrawing and deleting, with repeats, usage is what a count of the live rows says.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Usage_equals_the_live_rows_whatever_is_made_and_deleted(int seed)
+    {
+        var random = new Random(seed);
+        var project = Given.Project();
+        var volumes = new List<Volume>();
+        for (var i = 0; i < 3; i++)
+        {
+            volumes.Add(await keeping.VolumeAsync(project, v => v with { SizeGib = 1 + random.Next(20), VolumeType = i == 0 ? "fast" : null }));
+        }
+
+        await db.Quotas.SetLimitAsync(project, Quota.Snapshots, 3 + random.Next(4), None);
+        await db.Quotas.SetLimitAsync(project, Quota.Volumes, 5 + random.Next(3), None);
+        await db.Quotas.SetLimitAsync(project, Quota.Gigabytes, 60 + random.Next(100), None);
+        var cuts = Enumerable.Range(0, 6).Select(i => Cut(volumes[i % 3])).ToList();
+        var made = cuts.Select(c => new CreateVolumeInput(
+            VolumeId.New(), c.Snapshot, null, null, null, null, null, new Dictionary<string, string>(), Given.Member(project), "req-1")).ToList();
+        for (var step = 0; step < 120; step++)
+        {
+            var (cut, volume) = (cuts[random.Next(cuts.Count)], made[random.Next(made.Count)]);
+            Func<Task> act = random.Next(10) switch
+            {
+                0 or 1 => () => keeping.Snapshots.AdmitSnapshotAsync(cut),
+                2 => () => keeping.Snapshots.CompleteSnapshotAsync(cut),
+                3 => () => keeping.Snapshots.FailSnapshotAsync(new(cut, UserMessageKind.SnapshotCreateFailed)),
+                4 => () => keeping.Snapshots.BeginDeleteSnapshotAsync(new(cut.Snapshot, random.Next(2) == 0, cut.Caller, "req-2")),
+                5 => () => keeping.Snapshots.EndDeleteSnapshotAsync(new(new(cut.Snapshot, false, cut.Caller, "req-2"), new(cut.Snapshot, random.Next(2) == 0 ? null : new(ErrorKind.Busy, "busy")))),
+                6 => () => keeping.Volumes.AdmitVolumeAsync(volume),
+                7 => () => keeping.Volumes.CompleteVolumeAsync(new(volume.Volume, random.Next(2) == 0)),
+                8 => () => keeping.Volumes.BeginDeleteVolumeAsync(new(volume.Volume, false, volume.Caller, "req-2")),
+                _ => () => keeping.Volumes.EndDeleteVolumeAsync(new(new(volume.Volume, false, volume.Caller, "req-2"), null)),
+            };
+            try
+            {
+                await Run(act);
+            }
+            catch (Temporalio.Exceptions.ApplicationFailureException)
+            {
+                // A refusal changes nothing, which is what is looked at next.
+            }
+
+            var snapshots = await db.Snapshots.ListAsync(project, new SnapshotFilter(), new Page(100), None);
+            var living = await db.Volumes.ListAsync(project, new Page(100), None);
+            Assert.Equal((snapshots.Count, living.Count), (await InUseAsync(project, Quota.Snapshots), await InUseAsync(project, Quota.Volumes)));
+            Assert.Equal(snapshots.Sum(s => s.SizeGib) + living.Sum(v => v.SizeGib), await InUseAsync(project, Quota.Gigabytes));
+            Assert.Equal(
+                snapshots.Where(s => s.VolumeType == "fast").Sum(s => s.SizeGib) + living.Where(v => v.VolumeType == "fast").Sum(v => v.SizeGib), await InUseAsync(project, "gigabytes_fast"));
+        }
     }
 
     private Task<Snapshot?> RowAsync(SnapshotId id) => db.Snapshots.FindVisibleAsync(id, Given.Admin(), None);

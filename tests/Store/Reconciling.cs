@@ -14,6 +14,7 @@ public sealed class Reconciling : IClassFixture<StoreDatabase>, IRunDirectory
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
     private readonly StoreDatabase db;
     private readonly HashSet<ImageId> live = [];
+    private readonly HashSet<string> liveWorkflows = [];
     private readonly ActivityEnvironment environment = new();
     private readonly Clock clock = new();
     private readonly ReconcileActivities steps;
@@ -29,6 +30,27 @@ public sealed class Reconciling : IClassFixture<StoreDatabase>, IRunDirectory
 
     Task<RunState> IRunDirectory.FindAsync(ImageId image, CancellationToken cancellationToken) =>
         Task.FromResult(live.Contains(image) ? new RunState(true, "running") : new RunState(false, "terminated"));
+
+    Task<bool> IRunDirectory.LivesAsync(string workflow, CancellationToken cancellationToken) => Task.FromResult(liveWorkflows.Contains(workflow));
+
+    [Fact]
+    public async Task What_is_being_made_or_deleted_by_a_run_of_its_own_is_no_finding_and_without_the_run_it_is()
+    {
+        var keeping = new ResourceKeeping(db);
+        var making = ResourceKeeping.Cut(await keeping.VolumeAsync());
+        await Run(() => keeping.Snapshots.AdmitSnapshotAsync(making));
+        var deleted = await keeping.SnapshotAsync();
+        await Run(() => keeping.Snapshots.BeginDeleteSnapshotAsync(new(deleted.Id, false, Given.Member(deleted.ProjectId), "req-2")));
+        var (image, snapshots) = await keeping.ImageAsync();
+        await Run(() => keeping.Images.BeginDeleteImageAsync(new(OperationId.New(), image.Image, false, image.Caller, "req-2")));
+        string[] subjects = [making.Snapshot.ToString(), deleted.Id.ToString(), image.Image.ToString(), .. snapshots.Select(s => s.Id.ToString())];
+        string[] workflows = [Names.CreateSnapshotWorkflow(making.Snapshot), Names.DeleteSnapshotWorkflow(deleted.Id), Names.DeleteImageWorkflow(image.Image)];
+
+        liveWorkflows.UnionWith(workflows);
+        Assert.DoesNotContain((await LookAsync()).Findings, f => subjects.Contains(f.Key.Subject));
+        liveWorkflows.Clear();
+        Assert.Equal(subjects.Order(), (await LookAsync()).Findings.Select(f => f.Key.Subject).Where(subjects.Contains).Order());
+    }
 
     [Theory]
     [MemberData(nameof(Steps))]
