@@ -13,6 +13,9 @@ namespace SnapshotFlow.Activities;
 public sealed class ReconcileActivities(
     Database database, ReconciliationStore records, FindingStore findings, RunStore runs, IRunDirectory directory, TimeProvider time) : IReconcileActivities
 {
+    /// <summary>How long a finding that has ended can still be read: 90 days.</summary>
+    public static readonly TimeSpan KeepEnded = TimeSpan.FromDays(90);
+
     private static CancellationToken Cancelled => ActivityExecutionContext.Current.CancellationToken;
 
     /// <inheritdoc/>
@@ -60,6 +63,7 @@ public sealed class ReconcileActivities(
     {
         var decision = Reconciliation.Decide(input.World, await findings.LockOpenAsync(session), now, new(input.Interval, CreateImageWorkflow.LongestRun));
         await findings.RecordAsync(session, decision.Findings, decision.Gone, now);
+        await findings.PruneAsync(session, now - KeepEnded);
         return decision;
     });
 

@@ -126,6 +126,7 @@ public sealed partial class RecordActivities(
         ProjectId = input.Caller.ProjectId,
         UserId = input.Caller.UserId,
         RequestId = input.RequestId,
+        GlobalRequestId = input.GlobalRequestId,
         Name = input.Name,
         Status = RunStatus.Running,
         Step = Step.PrepareImage,

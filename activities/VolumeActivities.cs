@@ -24,6 +24,28 @@ public sealed partial class VolumeActivities(IVolumeDriver driver, TimeProvider 
 
     /// <inheritdoc/>
     [Activity]
+    public Task<BackendFacts> DescribeBackendAsync() =>
+        Task.FromResult(new BackendFacts(driver.Groups switch { null => GroupCut.Never, { ServesFrozenGuests: true } => GroupCut.Always, _ => GroupCut.UnlessFrozen }));
+
+    /// <inheritdoc/>
+    [Activity]
+    public Task<IReadOnlyList<VolumeCut>> CreateGroupSnapshotAsync(IReadOnlyList<VolumeSnapshotInput> members) => ActivityErrors.Translate(async () =>
+    {
+        var groups = driver.Groups ?? throw new SnapshotFlowException(ErrorKind.InvalidRequest, $"back end '{driver.Capabilities.Backend}' cannot cut several volumes at once");
+        var startedAt = time.GetUtcNow();
+        var created = await heartbeats.WhileAsync(ct => groups.CreateGroupSnapshotAsync([.. members.Select(m => new GroupMember(m.Volume, m.Snapshot))], ct));
+        var endedAt = time.GetUtcNow();
+        foreach (var cut in created)
+        {
+            Log.Cut(logger, cut.Volume, cut.Snapshot, cut.SizeBytes);
+        }
+
+        return (IReadOnlyList<VolumeCut>)[.. created.Select(c =>
+            new VolumeCut(c.Volume, c.Snapshot, startedAt, c.CreatedAt, endedAt, c.SizeBytes, driver.Capabilities.InstantSnapshot, InGroup: true))];
+    });
+
+    /// <inheritdoc/>
+    [Activity]
     public Task DeleteVolumeSnapshotAsync(VolumeSnapshotInput input) => ActivityErrors.Translate(async () =>
     {
         await heartbeats.WhileAsync(async ct =>

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Options;
 using OpenTelemetry.Trace;
 using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Api.Findings;
 using SnapshotFlow.Api.Health;
 using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Images;
@@ -72,6 +73,7 @@ public static class Program
         app.UseRequestProject();
         app.UseAuthorization();
         app.UseMicroversions();
+        app.UseIdempotentRequests();
         app.MapVersions();
         app.MapIdentity();
         app.MapHealth();
@@ -81,6 +83,7 @@ public static class Program
         app.MapVolumes();
         app.MapMessages();
         app.MapRuns();
+        app.MapFindings();
         app.MapOperations();
         return app;
     }

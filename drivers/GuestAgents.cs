@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using SnapshotFlow.Drivers.Libvirt;
 using SnapshotFlow.Drivers.Qga;
 using SnapshotFlow.Model;
 
@@ -7,7 +8,7 @@ namespace SnapshotFlow.Drivers;
 /// <summary>The one place that lists the guest agents there are. Make one per process: it is what lets callers of one agent queue.</summary>
 public sealed class GuestAgents : IGuestAgents
 {
-    private const string None = "none", QgaOnUnixSocket = "qga:unix:";
+    private const string None = "none", QgaOnUnixSocket = "qga:unix:", ThroughLibvirt = "libvirt:";
 
     private readonly QgaOptions qga;
     private readonly TimeProvider time;
@@ -35,5 +36,7 @@ public sealed class GuestAgents : IGuestAgents
     private IGuestAgent Make(string address) =>
         address == None ? new NoGuestAgent(time)
         : address.StartsWith(QgaOnUnixSocket, StringComparison.Ordinal) ? new QgaGuestAgent(address[QgaOnUnixSocket.Length..], qga, time)
-        : throw new SnapshotFlowException(ErrorKind.InvalidRequest, $"'{address}' is not a guest agent address; use '{QgaOnUnixSocket}/absolute/path' or '{None}'");
+        : address.StartsWith(ThroughLibvirt, StringComparison.Ordinal) && LibvirtDomain.TryParse(address[ThroughLibvirt.Length..], out var domain)
+            ? new QgaGuestAgent(address, ct => LibvirtChannel.OpenAsync(domain, qga, ct), qga, time)
+        : throw new SnapshotFlowException(ErrorKind.InvalidRequest, $"'{address}' is not a guest agent address; use '{QgaOnUnixSocket}/absolute/path', '{ThroughLibvirt}URI#DOMAIN' (such as libvirt:qemu:///system#instance-00000001) or '{None}'");
 }

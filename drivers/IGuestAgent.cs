@@ -88,7 +88,7 @@ public interface IGuestAgents
     /// The agent at an address. The same address gives the same agent, so that its callers in this process queue instead of disturbing each other.
     /// Nothing is connected yet.
     /// </summary>
-    /// <param name="address"><c>qga:unix:/absolute/path</c>: QEMU guest agent on a unix socket; <c>none</c>, empty or null: the server has no agent.</param>
+    /// <param name="address"><c>qga:unix:/absolute/path</c>: QEMU guest agent on a unix socket; <c>libvirt:URI#DOMAIN</c>: the agent of a libvirt domain, by name or UUID; <c>none</c>, empty or null: the server has no agent.</param>
     /// <exception cref="SnapshotFlowException"><see cref="ErrorKind.InvalidRequest"/>: not an address; the message says which forms there are.</exception>
     IGuestAgent Open(string? address);
 }

@@ -48,6 +48,15 @@ public interface IVolumeDriver
     /// <summary>What this back end can do. Complete once <see cref="CheckAsync"/> has returned; before that it promises only what is certain.</summary>
     DriverCapabilities Capabilities { get; }
 
+    /// <summary>The ability to cut several volumes at one instant; null for a back end that cannot.</summary>
+    IGroupSnapshots? Groups => this as IGroupSnapshots;
+
+    /// <summary>The ability to revert volumes; null for a back end that cannot.</summary>
+    IRevertToSnapshot? Reverting => this as IRevertToSnapshot;
+
+    /// <summary>The ability to make clones independent; null for a back end that cannot, or whose clones are.</summary>
+    IFlattenVolume? Flattening => this as IFlattenVolume;
+
     /// <summary>
     /// Checks configuration and reachability before work begins, and makes the back end ready (directories, connection).
     /// Repeating it is harmless. Cost: up to a second.
@@ -131,7 +140,7 @@ public interface IVolumeDriver
 /// <summary>Facts about a back end, fixed while the process runs.</summary>
 public sealed record DriverCapabilities
 {
-    /// <summary>Kind of back end as the configuration names it: <c>file</c>, <c>memory</c>.</summary>
+    /// <summary>Kind of back end as the configuration names it: <c>file</c>, <c>rbd</c>, <c>qemu</c>, <c>memory</c>.</summary>
     public required string Backend { get; init; }
 
     /// <summary>Whether a volume may be cut while a running server has it attached. False: only of stopped servers.</summary>

@@ -1,5 +1,7 @@
 using SnapshotFlow.Drivers.File;
 using SnapshotFlow.Drivers.Memory;
+using SnapshotFlow.Drivers.Qemu;
+using SnapshotFlow.Drivers.Rbd;
 
 namespace SnapshotFlow.Drivers;
 
@@ -12,8 +14,14 @@ public sealed class VolumeBackendOptions
     /// <summary>Kind of driver: one of <see cref="VolumeDrivers.Kinds"/>. Required.</summary>
     public string Driver { get; set; } = "";
 
-    /// <summary>For <c>file</c>: absolute path of an existing directory that holds volumes and snapshots. Required there, refused elsewhere.</summary>
+    /// <summary>For <c>file</c> and <c>qemu</c>: absolute path of an existing directory that holds volumes and snapshots. Required there, refused elsewhere.</summary>
     public string? Root { get; set; }
+
+    /// <summary>For <c>rbd</c>: the cluster and the pool. Required there, refused elsewhere.</summary>
+    public RbdOptions? Rbd { get; set; }
+
+    /// <summary>For <c>qemu</c>: how to reach running guests. Required there, refused elsewhere.</summary>
+    public QemuOptions? Qemu { get; set; }
 
     /// <summary>How many driver calls run at the same time in this process, 1 to 256; more wait. Default 8.</summary>
     public int Concurrency { get; set; } = 8;
@@ -36,14 +44,32 @@ public sealed class VolumeBackendOptions
             wrong.Add($"{section}:{nameof(Driver)}: '{Driver}' is not a driver; it is one of {string.Join(", ", VolumeDrivers.Kinds)}");
         }
 
-        if (Driver == FileVolumeDriver.Kind && (Root is null || !Path.IsPathFullyQualified(Root)))
+        if (Driver is FileVolumeDriver.Kind or QemuVolumeDriver.Kind && (Root is null || !Path.IsPathFullyQualified(Root)))
         {
-            wrong.Add($"{section}:{nameof(Root)}: '{Root}' is not an absolute path; the file driver needs the directory of its volumes and snapshots");
+            wrong.Add($"{section}:{nameof(Root)}: '{Root}' is not an absolute path; the {Driver} driver needs the directory of its volumes and snapshots");
         }
 
-        if (Driver == InMemoryVolumeDriver.Kind && Root is not null)
+        if (Driver is InMemoryVolumeDriver.Kind or RbdVolumeDriver.Kind && Root is not null)
         {
-            wrong.Add($"{section}:{nameof(Root)}: the memory driver has no directory; remove the key");
+            wrong.Add($"{section}:{nameof(Root)}: the {Driver} driver has no directory; remove the key");
+        }
+
+        if (Driver == RbdVolumeDriver.Kind)
+        {
+            wrong.AddRange((Rbd ?? new()).Validate($"{section}:{nameof(Rbd)}"));
+        }
+        else if (Rbd is not null)
+        {
+            wrong.Add($"{section}:{nameof(Rbd)}: these keys are for the driver {RbdVolumeDriver.Kind}; remove them");
+        }
+
+        if (Driver == QemuVolumeDriver.Kind)
+        {
+            wrong.AddRange((Qemu ?? new()).Validate($"{section}:{nameof(Qemu)}"));
+        }
+        else if (Qemu is not null)
+        {
+            wrong.Add($"{section}:{nameof(Qemu)}: these keys are for the driver {QemuVolumeDriver.Kind}; remove them");
         }
 
         if (Concurrency is < 1 or > 256)

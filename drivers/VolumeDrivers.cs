@@ -1,6 +1,8 @@
 using SnapshotFlow.Drivers.File;
 using SnapshotFlow.Drivers.Layers;
 using SnapshotFlow.Drivers.Memory;
+using SnapshotFlow.Drivers.Qemu;
+using SnapshotFlow.Drivers.Rbd;
 using SnapshotFlow.Model;
 
 namespace SnapshotFlow.Drivers;
@@ -9,7 +11,7 @@ namespace SnapshotFlow.Drivers;
 public static class VolumeDrivers
 {
     /// <summary>Every value of <see cref="VolumeBackendOptions.Driver"/>.</summary>
-    public static IReadOnlyList<string> Kinds { get; } = [FileVolumeDriver.Kind, InMemoryVolumeDriver.Kind];
+    public static IReadOnlyList<string> Kinds { get; } = [FileVolumeDriver.Kind, RbdVolumeDriver.Kind, QemuVolumeDriver.Kind, InMemoryVolumeDriver.Kind];
 
     /// <summary>
     /// The driver of a back end: limit outside, so that an injected hang takes a place as a real one would; then the measuring; then faults; then the driver itself.
@@ -29,6 +31,8 @@ public static class VolumeDrivers
         IVolumeDriver driver = options.Driver switch
         {
             FileVolumeDriver.Kind => new FileVolumeDriver(options.Root!, time, $"{section}:{nameof(options.Root)}"),
+            RbdVolumeDriver.Kind => new RbdVolumeDriver(options.Rbd!, time, $"{section}:{nameof(options.Rbd)}"),
+            QemuVolumeDriver.Kind => new QemuVolumeDriver(options.Root!, options.Qemu!, time, section),
             InMemoryVolumeDriver.Kind => new InMemoryVolumeDriver(new InMemoryStorage(), time),
             var other => throw new InvalidOperationException($"driver '{other}' is listed in {nameof(Kinds)} but not made here"),
         };

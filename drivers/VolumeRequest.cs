@@ -27,6 +27,15 @@ public static class VolumeRequest
         }
     }
 
+    /// <summary>Refuses a group that cannot be cut: none, too many, or a volume or snapshot twice.</summary>
+    public static void CheckGroup(IReadOnlyList<GroupMember> members)
+    {
+        if (members.Count is < 1 or > GroupMember.MaxMembers || members.DistinctBy(m => m.Volume).Count() < members.Count || members.DistinctBy(m => m.Snapshot).Count() < members.Count)
+        {
+            throw new SnapshotFlowException(ErrorKind.InvalidRequest, $"{members.Count} volumes cannot be cut at once; ask for 1 to {GroupMember.MaxMembers}, none twice, each with a snapshot id of its own");
+        }
+    }
+
     /// <summary>Refuses a page that cannot be: wrong limit, or <paramref name="after"/> that is not from a page of this list.</summary>
     /// <returns>The last snapshot of the page before; null for the first page.</returns>
     public static SnapshotId? CheckPage(string? after, int limit)

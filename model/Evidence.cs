@@ -65,8 +65,9 @@ public static class FreezeDeadline
 /// <param name="EndedAt">When the driver answered, same clock.</param>
 /// <param name="SizeBytes">Size of the snapshot in bytes.</param>
 /// <param name="PointInTime">Whether the driver fixes a whole volume at one instant even while it is written to.</param>
+/// <param name="InGroup">Whether the back end cut it at one instant together with the server's other volumes in it.</param>
 public sealed record VolumeCut(
-    VolumeId Volume, SnapshotId Snapshot, DateTimeOffset StartedAt, DateTimeOffset CutAt, DateTimeOffset EndedAt, long SizeBytes, bool PointInTime);
+    VolumeId Volume, SnapshotId Snapshot, DateTimeOffset StartedAt, DateTimeOffset CutAt, DateTimeOffset EndedAt, long SizeBytes, bool PointInTime, bool InGroup = false);
 
 /// <summary>Why an image may be trusted, and how far. Recorded on the run, and as properties of the image.</summary>
 /// <param name="Consistency">The verdict.</param>
@@ -81,6 +82,10 @@ public sealed record Evidence(
     /// <summary>How long the guest stood still; null if it was not frozen.</summary>
     [JsonIgnore]
     public TimeSpan? Freeze => ThawedAt - FrozenAt;
+
+    /// <summary>How the volumes were cut: <c>group</c>, all at one instant by the back end, or <c>each</c>, one by one, all called for at once.</summary>
+    [JsonIgnore]
+    public string Cut => Cuts.Count > 0 && Cuts.All(c => c.InGroup) && Cuts.DistinctBy(c => c.CutAt).Count() == 1 ? "group" : "each";
 
     /// <summary>Time between the first and the last cut; zero for fewer than two volumes.</summary>
     [JsonIgnore]

@@ -7,7 +7,7 @@ public static class EvidenceProperties
 {
     /// <summary>
     /// <c>snapshotflow_consistency</c>, <c>snapshotflow_server_id</c> and <c>snapshotflow_cut_skew_ms</c> always; <c>snapshotflow_frozen_at</c>,
-    /// <c>snapshotflow_thawed_at</c> (UTC, milliseconds) and <c>snapshotflow_freeze_ms</c> of a guest that was frozen. None is inherited by a further image.
+    /// <c>snapshotflow_thawed_at</c> (UTC, milliseconds) and <c>snapshotflow_freeze_ms</c> of a guest that was frozen; <c>snapshotflow_cut</c> of volumes that were cut as a group. None is inherited by a further image.
     /// </summary>
     public static IReadOnlyDictionary<string, string> Of(Evidence evidence, ServerId server)
     {
@@ -17,6 +17,11 @@ public static class EvidenceProperties
             [ImageMetadataRules.OwnPrefix + "server_id"] = server.ToString(),
             [ImageMetadataRules.OwnPrefix + "cut_skew_ms"] = Milliseconds(evidence.CutSkew),
         };
+        if (evidence.Cut is "group" and var cut)
+        {
+            properties[ImageMetadataRules.OwnPrefix + "cut"] = cut;
+        }
+
         if (evidence.FrozenAt is { } frozenAt)
         {
             properties[ImageMetadataRules.OwnPrefix + "frozen_at"] = Instant(frozenAt);

@@ -18,6 +18,9 @@ public sealed record RunRecord
     /// <summary><c>req-…</c>.</summary>
     public required string RequestId { get; init; }
 
+    /// <summary>The caller's own id of the request, from <c>X-OpenStack-Request-ID</c>; null when it gave none.</summary>
+    public string? GlobalRequestId { get; init; }
+
     /// <summary>Name of the image.</summary>
     public required string Name { get; init; }
 

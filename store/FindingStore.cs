@@ -5,7 +5,7 @@ namespace SnapshotFlow.Store;
 /// <summary>What looks have found out of order, and what became of it.</summary>
 public sealed class FindingStore(Database database)
 {
-    private const string Columns = "kind, subject, place, detail, first_seen_at, last_seen_at, repaired_at, gone_at, done";
+    private const string Columns = "id, kind, subject, place, detail, first_seen_at, last_seen_at, repaired_at, gone_at, done";
 
     /// <summary>Findings that are neither repaired nor gone; other looks wait until the transaction ends.</summary>
     public async Task<IReadOnlyList<Finding>> LockOpenAsync(Session session)
@@ -62,17 +62,29 @@ public sealed class FindingStore(Database database)
         });
     }
 
-    /// <summary>Findings, open and ended, seen last first.</summary>
-    public Task<IReadOnlyList<FindingRecord>> ListAsync(int limit, CancellationToken cancellationToken)
+    /// <summary>Forgets findings that ended before a time; open ones stay however old they are. How many there were.</summary>
+    public Task<int> PruneAsync(Session session, DateTimeOffset before) =>
+        session.ExecuteAsync("DELETE FROM reconcile_findings WHERE repaired_at < @Before OR gone_at < @Before", new { Before = before });
+
+    /// <summary>Findings, seen last first.</summary>
+    /// <param name="filter">Which of them.</param>
+    /// <param name="marker">The page begins after the finding of this id; null for the first page. After one that is not there the list is empty.</param>
+    /// <param name="limit">Largest number of findings.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public Task<IReadOnlyList<FindingRecord>> ListAsync(FindingFilter filter, long? marker, int limit, CancellationToken cancellationToken)
     {
         const string Sql = $"""
             SELECT {Columns}
             FROM reconcile_findings
+            WHERE (@Kind::text IS NULL OR kind = @Kind)
+              AND (@Open::boolean IS NULL OR (repaired_at IS NULL AND gone_at IS NULL) = @Open)
+              AND (@Marker::bigint IS NULL OR (last_seen_at, id) < (SELECT last_seen_at, id FROM reconcile_findings WHERE id = @Marker))
             ORDER BY last_seen_at DESC, id DESC
             LIMIT @Limit
             """;
         return database.ReadAsync<IReadOnlyList<FindingRecord>>(
-            async s => [.. (await s.ListAsync<FindingRow>(Sql, new { Limit = limit })).Select(r => r.ToModel())], cancellationToken);
+            async s => [.. (await s.ListAsync<FindingRow>(Sql, new { Kind = filter.Kind?.ToText(), filter.Open, Marker = marker, Limit = limit })).Select(r => r.ToModel())],
+            cancellationToken);
     }
 
     private static object Args(IReadOnlyList<FindingKey> findings, DateTimeOffset now) =>
@@ -80,6 +92,8 @@ public sealed class FindingStore(Database database)
 
     private sealed record FindingRow
     {
+        public long Id { get; init; }
+
         public string Kind { get; init; } = "";
 
         public string Subject { get; init; } = "";
@@ -99,13 +113,20 @@ public sealed class FindingStore(Database database)
         public string? Done { get; init; }
 
         public FindingRecord ToModel() => new(
+            Id,
             new(new(EnumText.Parse<FindingKind>(Kind), Subject), Place, Detail, FirstSeenAt, LastSeenAt), RepairedAt, GoneAt, Done);
     }
 }
 
 /// <summary>A finding and what became of it.</summary>
+/// <param name="Id">Names it for good.</param>
 /// <param name="Finding">What was seen.</param>
 /// <param name="RepairedAt">When it was put in order; null when it was not.</param>
 /// <param name="GoneAt">When a look did not see it any more, though nothing had been done; null otherwise.</param>
 /// <param name="Done">What was done about it, or tried in vain; null when nothing was.</param>
-public sealed record FindingRecord(Finding Finding, DateTimeOffset? RepairedAt, DateTimeOffset? GoneAt, string? Done);
+public sealed record FindingRecord(long Id, Finding Finding, DateTimeOffset? RepairedAt, DateTimeOffset? GoneAt, string? Done);
+
+/// <summary>Which findings a list is asked for; null asks for all.</summary>
+/// <param name="Kind">Of this kind.</param>
+/// <param name="Open">True: neither repaired nor gone. False: ended.</param>
+public sealed record FindingFilter(FindingKind? Kind = null, bool? Open = null);

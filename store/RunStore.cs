@@ -10,7 +10,7 @@ namespace SnapshotFlow.Store;
 public sealed class RunStore(Database database)
 {
     private const string Columns = """
-        image_id, server_id, project_id, user_id, request_id, name, status, step, quiesce, reason_kind, reason_message, evidence::text AS evidence,
+        image_id, server_id, project_id, user_id, request_id, global_request_id, name, status, step, quiesce, reason_kind, reason_message, evidence::text AS evidence,
         steps::text AS steps, leftovers::text AS leftovers, started_at, ended_at
         """;
 
@@ -75,10 +75,11 @@ public sealed class RunStore(Database database)
     {
         // Only a refused run leaves nothing at all behind, and only its image id may be used again, by another request.
         const string Sql = """
-            INSERT INTO runs (image_id, server_id, project_id, user_id, request_id, name, status, step, quiesce, started_at)
-            VALUES (@ImageId, @ServerId, @ProjectId, @UserId, @RequestId, @Name, 'running', @Step, @Quiesce, @StartedAt)
+            INSERT INTO runs (image_id, server_id, project_id, user_id, request_id, global_request_id, name, status, step, quiesce, started_at)
+            VALUES (@ImageId, @ServerId, @ProjectId, @UserId, @RequestId, @GlobalRequestId, @Name, 'running', @Step, @Quiesce, @StartedAt)
             ON CONFLICT (image_id) DO UPDATE SET
-                server_id = excluded.server_id, user_id = excluded.user_id, request_id = excluded.request_id, name = excluded.name, status = 'running',
+                server_id = excluded.server_id, user_id = excluded.user_id, request_id = excluded.request_id,
+                global_request_id = excluded.global_request_id, name = excluded.name, status = 'running',
                 step = excluded.step, quiesce = excluded.quiesce, reason_kind = NULL, reason_message = NULL, evidence = NULL, steps = '[]', leftovers = '[]',
                 started_at = CASE WHEN runs.request_id = excluded.request_id THEN runs.started_at ELSE excluded.started_at END,
                 ended_at = NULL, undo_started_at = NULL
@@ -108,8 +109,8 @@ public sealed class RunStore(Database database)
     public async Task<bool> BeginUndoAsync(Session session, RunRecord run)
     {
         const string Sql = """
-            INSERT INTO runs (image_id, server_id, project_id, user_id, request_id, name, status, step, quiesce, started_at, ended_at, undo_started_at)
-            VALUES (@ImageId, @ServerId, @ProjectId, @UserId, @RequestId, @Name, 'refused', @Step, @Quiesce, @StartedAt, @StartedAt, @StartedAt)
+            INSERT INTO runs (image_id, server_id, project_id, user_id, request_id, global_request_id, name, status, step, quiesce, started_at, ended_at, undo_started_at)
+            VALUES (@ImageId, @ServerId, @ProjectId, @UserId, @RequestId, @GlobalRequestId, @Name, 'refused', @Step, @Quiesce, @StartedAt, @StartedAt, @StartedAt)
             ON CONFLICT (image_id) DO UPDATE SET
                 undo_started_at = coalesce(runs.undo_started_at, excluded.undo_started_at),
                 status = CASE WHEN runs.status = 'completed' THEN 'running' ELSE runs.status END,
@@ -160,6 +161,7 @@ public sealed class RunStore(Database database)
         run.ProjectId,
         run.UserId,
         run.RequestId,
+        run.GlobalRequestId,
         run.Name,
         Step = run.Step.ToText(),
         Quiesce = run.Quiesce.ToText(),
@@ -177,6 +179,8 @@ public sealed class RunStore(Database database)
         public string UserId { get; init; } = "";
 
         public string RequestId { get; init; } = "";
+
+        public string? GlobalRequestId { get; init; }
 
         public string Name { get; init; } = "";
 
@@ -207,6 +211,7 @@ public sealed class RunStore(Database database)
             ProjectId = ProjectId,
             UserId = UserId,
             RequestId = RequestId,
+            GlobalRequestId = GlobalRequestId,
             Name = Name,
             Status = EnumText.Parse<RunStatus>(Status),
             Step = EnumText.Parse<Step>(Step),

@@ -24,6 +24,7 @@ public static class StoreRegistration
             .AddSingleton<QuotaStore>()
             .AddSingleton<InstanceActionStore>()
             .AddSingleton<RunStore>()
+            .AddSingleton<IdempotencyStore>()
             .AddSingleton<NotificationStore>()
             .AddSingleton<OperationStore>()
             .AddSingleton<UserMessageStore>()

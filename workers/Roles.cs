@@ -76,6 +76,7 @@ internal static class Roles
         {
             services.AddLeases(configuration);
             services.AddGuard(GuardDuty.Backup);
+            services.AddHostedService<LeaseHousekeeping>();
             if (services.CollectsMetrics())
             {
                 services.AddHostedService<ComputeMetrics>();

@@ -23,6 +23,7 @@ public sealed class CreateImageWorkflow
     private static readonly TimeSpan ForRecords = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan ForUndo = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan ForCuts = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan ForDescription = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ForOneAttemptAtACut = TimeSpan.FromMinutes(10);
 
     /// <summary>
@@ -31,13 +32,14 @@ public sealed class CreateImageWorkflow
     /// that the run is over.
     /// </summary>
     public static TimeSpan LongestRun =>
-        (3 * WhileCallerWaits) + FreezeDecision.ForProbe + FreezeDeadline.Maximum + ForCuts + (2 * GuestThaw.Altogether) + (3 * ForRecords) + (5 * ForUndo) + ForOneAttemptAtACut;
+        (3 * WhileCallerWaits) + FreezeDecision.ForProbe + ForDescription + FreezeDeadline.Maximum + ForCuts + (2 * GuestThaw.Altogether) + (3 * ForRecords) + (5 * ForUndo) + ForOneAttemptAtACut;
 
     private readonly CreateImageInput request;
     private readonly Compensation undo = new();
-    private readonly StepLog steps = new();
+    private readonly StepLog steps;
     private readonly CancellationTokenSource cutting = new();
     private readonly List<Task<VolumeCut>> cuts = [];
+    private readonly Dictionary<string, GroupCut> groupCuts = [];
 
     private RunStatus status = RunStatus.Running;
     private Acceptance? acceptance;
@@ -53,7 +55,11 @@ public sealed class CreateImageWorkflow
 
     /// <summary>Reads the request before the first handler can run.</summary>
     [WorkflowInit]
-    public CreateImageWorkflow(CreateImageInput request) => this.request = request;
+    public CreateImageWorkflow(CreateImageInput request)
+    {
+        this.request = request;
+        steps = new(Describe);
+    }
 
     /// <summary>The process.</summary>
     [WorkflowRun]
@@ -67,6 +73,7 @@ public sealed class CreateImageWorkflow
             await ProbeGuestAsync();
             acceptance = new(request.Image, null);
 
+            await DescribeBackendsAsync();
             await QuiesceAsync();
             await CutVolumesAsync();
             await UnquiesceAsync();
@@ -93,7 +100,7 @@ public sealed class CreateImageWorkflow
             }
         }
 
-        Describe();
+        End();
         await Workflow.WaitConditionAsync(() => Workflow.AllHandlersFinished, CancellationToken.None);
         return new(status, evidence);
     }
@@ -150,6 +157,32 @@ public sealed class CreateImageWorkflow
         }
     }
 
+    /// <summary>Asks the back ends with several of the volumes whether they can cut them at one instant. One that does not answer is asked for each volume.</summary>
+    private async Task DescribeBackendsAsync()
+    {
+        var backends = prepared!.Draft.Volumes.GroupBy(v => v.Backend).Where(g => g.Count() > 1).Select(g => g.Key).Order(StringComparer.Ordinal).ToList();
+        // Runs that began before there were group cuts cut each volume. The old way may go once none of them can be under way any more.
+        if (!prepared.Server.Running || backends.Count == 0 || !Workflow.Patched("group-cut"))
+        {
+            return;
+        }
+
+        await Workflow.WhenAllAsync(backends.Select(async backend =>
+        {
+            try
+            {
+                var facts = await Workflow.ExecuteActivityAsync(
+                    (IVolumeActivities a) => a.DescribeBackendAsync(),
+                    new() { TaskQueue = Names.VolumeQueue(backend), ScheduleToCloseTimeout = ForDescription, RetryPolicy = Retries.Quick, Summary = $"describe {backend}" });
+                groupCuts[backend] = facts.Group;
+            }
+            catch (ActivityFailureException e) when (!TemporalException.IsCanceledException(e))
+            {
+                groupCuts[backend] = GroupCut.Never;
+            }
+        }));
+    }
+
     private async Task QuiesceAsync()
     {
         if (!prepared!.Server.Running || notFrozenBecause is not null)
@@ -160,6 +193,7 @@ public sealed class CreateImageWorkflow
         await steps.RunAsync(Step.Quiesce, async () =>
         {
             var deadline = Deadline;
+            // By the workflow's own clock: the compute host's may be wrong, and it keeps the deadline by itself.
             deadlineAt = Workflow.UtcNow + deadline;
             undo.Push("Unquiesce", request.Server.ToString(), ThawAsync);
             try
@@ -177,7 +211,6 @@ public sealed class CreateImageWorkflow
                         CancellationType = ActivityCancellationType.TryCancel,
                         Summary = $"freeze {request.Server} for at most {deadline.TotalSeconds:0.#} s",
                     });
-                deadlineAt = frozen.DeadlineAt;
             }
             catch (ActivityFailureException e) when (!TemporalException.IsCanceledException(e) && !QuiesceRequired)
             {
@@ -191,7 +224,8 @@ public sealed class CreateImageWorkflow
     /// <summary>Cuts every volume at once. The first failure ends the step; the freeze deadline thaws the guest and, by policy, ends the step too.</summary>
     private async Task CutVolumesAsync()
     {
-        cuts.AddRange(prepared!.Draft.Volumes.Select(CutAsync));
+        var groups = prepared!.Draft.Volumes.GroupBy(v => v.Backend).Where(g => CutsTogether(g.Key)).ToDictionary(g => g.Key, g => new Lazy<Task<IReadOnlyList<VolumeCut>>>(() => CutGroupAsync([.. g])));
+        cuts.AddRange(prepared.Draft.Volumes.Select(v => groups.TryGetValue(v.Backend, out var group) ? CutInGroupAsync(v, group) : CutAsync(v)));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Workflow.CancellationToken);
         var cancelled = Workflow.WaitConditionAsync(() => false, stop.Token);
         var deadline = HoldsFreeze ? Workflow.DelayAsync(Positive(deadlineAt!.Value - Workflow.UtcNow), stop.Token) : null;
@@ -216,25 +250,48 @@ public sealed class CreateImageWorkflow
 
     private Task<VolumeCut> CutAsync(VolumeToCut volume)
     {
-        var input = new VolumeSnapshotInput(volume.Volume, volume.Snapshot);
-        undo.Push("DeleteVolumeSnapshot", Names.Snapshot(volume.Snapshot), () => DeleteCutAsync(volume, input));
+        PushDelete(volume);
         return steps.RunAsync(Step.CreateVolumeSnapshot, volume, () => Workflow.ExecuteActivityAsync(
-            (IVolumeActivities a) => a.CreateVolumeSnapshotAsync(input),
-            new()
-            {
-                TaskQueue = Names.VolumeQueue(volume.Backend),
-                StartToCloseTimeout = ForOneAttemptAtACut,
-                ScheduleToCloseTimeout = ForCuts,
-                // A back end that nobody serves must not hold the guest: the deadline bounds the freeze, this bounds the run.
-                ScheduleToStartTimeout = Deadline,
-                HeartbeatTimeout = TimeSpan.FromSeconds(5),
-                RetryPolicy = Retries.Quick,
-                // The delete that undoes a cut must not overtake it.
-                CancellationType = ActivityCancellationType.WaitCancellationCompleted,
-                CancellationToken = cutting.Token,
-                Summary = $"cut {volume.DeviceName ?? volume.Volume.ToString()} {volume.SizeGib} GiB on {volume.Backend}",
-            }));
+            (IVolumeActivities a) => a.CreateVolumeSnapshotAsync(new(volume.Volume, volume.Snapshot)),
+            Cutting(volume.Backend, $"cut {volume.DeviceName ?? volume.Volume.ToString()} {volume.SizeGib} GiB on {volume.Backend}")));
     }
+
+    /// <summary>Whether the volumes in a back end are cut at one instant.</summary>
+    private bool CutsTogether(string backend) => groupCuts.GetValueOrDefault(backend) switch
+    {
+        GroupCut.Always => true,
+        GroupCut.UnlessFrozen => !HoldsFreeze,
+        _ => false,
+    };
+
+    private Task<IReadOnlyList<VolumeCut>> CutGroupAsync(IReadOnlyList<VolumeToCut> volumes) => Workflow.ExecuteActivityAsync(
+        (IVolumeActivities a) => a.CreateGroupSnapshotAsync(volumes.Select(v => new VolumeSnapshotInput(v.Volume, v.Snapshot)).ToList()),
+        Cutting(volumes[0].Backend, $"cut {string.Join(", ", volumes.Select(v => v.DeviceName ?? v.Volume.ToString()))} at once on {volumes[0].Backend}"));
+
+    /// <summary>One volume's part of a group cut: its own step, its own undo.</summary>
+    private Task<VolumeCut> CutInGroupAsync(VolumeToCut volume, Lazy<Task<IReadOnlyList<VolumeCut>>> group)
+    {
+        PushDelete(volume);
+        return steps.RunAsync(Step.CreateVolumeSnapshot, volume, async () => (await group.Value).Single(c => c.Snapshot == volume.Snapshot));
+    }
+
+    private void PushDelete(VolumeToCut volume) =>
+        undo.Push("DeleteVolumeSnapshot", Names.Snapshot(volume.Snapshot), () => DeleteCutAsync(volume, new(volume.Volume, volume.Snapshot)));
+
+    private ActivityOptions Cutting(string backend, string summary) => new()
+    {
+        TaskQueue = Names.VolumeQueue(backend),
+        StartToCloseTimeout = ForOneAttemptAtACut,
+        ScheduleToCloseTimeout = ForCuts,
+        // A back end that nobody serves must not hold the guest: the deadline bounds the freeze, this bounds the run.
+        ScheduleToStartTimeout = Deadline,
+        HeartbeatTimeout = TimeSpan.FromSeconds(5),
+        RetryPolicy = Retries.Quick,
+        // The delete that undoes a cut must not overtake it.
+        CancellationType = ActivityCancellationType.WaitCancellationCompleted,
+        CancellationToken = cutting.Token,
+        Summary = summary,
+    };
 
     private async Task DeleteCutAsync(VolumeToCut volume, VolumeSnapshotInput input) =>
         await Workflow.ExecuteActivityAsync(
@@ -260,7 +317,11 @@ public sealed class CreateImageWorkflow
         }
     }
 
-    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () => thawed = await GuestThaw.AskAsync(request.Server, prepared!.Server, RunToken));
+    private Task ThawAsync() => steps.RunAsync(Step.Unquiesce, async () =>
+    {
+        thawed = await GuestThaw.AskAsync(request.Server, prepared!.Server, RunToken);
+        RunMetrics.Thawed(frozen, thawed);
+    });
 
     private void JudgeConsistency()
     {
@@ -351,7 +412,7 @@ public sealed class CreateImageWorkflow
             reason = new(ErrorKind.CompensationFailed, $"{reason!.Message}; the run's record could not be closed: {e.Message}");
         }
 
-        Describe();
+        End();
     }
 
     private void FailIfExpiryForbids()
@@ -365,10 +426,13 @@ public sealed class CreateImageWorkflow
 
     private string RunToken => request.Image.ToString();
 
-    private void Describe()
+    private void Describe() => Workflow.CurrentDetails = RunDetails.Markdown(Progress());
+
+    private void End()
     {
-        Workflow.CurrentDetails = RunDetails.Markdown(Progress());
+        Describe();
         Workflow.UpsertTypedSearchAttributes(SearchAttributes.Result.ValueSet(status.ToText()));
+        RunMetrics.Ended(Progress());
     }
 
     private static TimeSpan Positive(TimeSpan span) => span > TimeSpan.Zero ? span : TimeSpan.FromMilliseconds(1);

@@ -4,7 +4,8 @@ using Temporalio.Workflows;
 namespace SnapshotFlow.Workflows;
 
 /// <summary>What a run did and when, in workflow time: for the query, the run's record and the search attribute <see cref="SearchAttributes.Step"/>.</summary>
-internal sealed class StepLog
+/// <param name="changed">Called after every change.</param>
+internal sealed class StepLog(Action changed)
 {
     private readonly List<RunStep> steps = [];
 
@@ -55,8 +56,13 @@ internal sealed class StepLog
         }
 
         steps.Add(new(step, volume, detail, Workflow.UtcNow, null, null));
+        changed();
         return steps.Count - 1;
     }
 
-    private void Close(int index, string? error) => steps[index] = steps[index] with { EndedAt = Workflow.UtcNow, Error = error };
+    private void Close(int index, string? error)
+    {
+        steps[index] = steps[index] with { EndedAt = Workflow.UtcNow, Error = error };
+        changed();
+    }
 }

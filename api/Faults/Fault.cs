@@ -13,6 +13,9 @@ internal sealed class Fault(int status, string message, TimeSpan? retryAfter = n
     /// <summary>When trying again makes sense; null when it does not, or when nobody can tell.</summary>
     public TimeSpan? RetryAfter { get; } = retryAfter;
 
+    /// <summary>Whether a run said no: the same request asked again under the same key is refused again. Else nothing was begun.</summary>
+    public bool OfRun { get; init; }
+
     public static Fault BadRequest(string message) => new(StatusCodes.Status400BadRequest, message);
 
     public static Fault Forbidden(string message) => new(StatusCodes.Status403Forbidden, message);
@@ -30,5 +33,5 @@ internal sealed class Fault(int status, string message, TimeSpan? retryAfter = n
         : From(refusal);
 
     /// <summary>Says no for the reason that a run gave.</summary>
-    public static Fault From(Refusal refusal) => new(FaultTable.Status(refusal.Kind), refusal.Message);
+    public static Fault From(Refusal refusal) => new(FaultTable.Status(refusal.Kind), refusal.Message) { OfRun = true };
 }

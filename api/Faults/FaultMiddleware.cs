@@ -67,6 +67,7 @@ internal sealed partial class FaultMiddleware(RequestDelegate next, ILogger<Faul
     {
         var response = context.Response;
         response.StatusCode = fault.Status;
+        context.Features.Set(fault);
         if (fault.RetryAfter is { } wait)
         {
             response.Headers.RetryAfter = ((int)wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);

@@ -42,7 +42,8 @@ internal static partial class RequestId
         });
     }
 
-    private static string? GlobalId(HttpRequest request) =>
+    /// <summary>The caller's own id of the request; null when it gave none, or one that is not well-formed.</summary>
+    public static string? GlobalId(HttpRequest request) =>
         request.Headers["X-OpenStack-Request-ID"] is [{ } id] && WellFormed().IsMatch(id) ? id : null;
 
     [GeneratedRegex(@"\Areq-[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\z", RegexOptions.CultureInvariant)]

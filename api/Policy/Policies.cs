@@ -93,6 +93,7 @@ internal static class Policies
     public const string ReadRuns = "snapshotflow:runs:get";
     public const string ReadRunsOfAll = "snapshotflow:runs:get_all_projects";
     public const string CancelRun = "snapshotflow:runs:cancel";
+    public const string ListFindings = "snapshotflow:findings:get_all";
     public const string RestoreRun = "snapshotflow:runs:restore";
     public const string ReadOperations = "snapshotflow:operations:get";
     public const string CancelOperation = "snapshotflow:operations:cancel";
@@ -128,6 +129,7 @@ internal static class Policies
         [ListServers] = Reader,
         [ListServersDetailed] = Reader,
         [ListServersOfAll] = Admin,
+        [ListFindings] = Admin,
         [ShowServer] = Reader,
         [ServerHost] = Admin,
         [CreateImage] = Member,

@@ -1,8 +1,7 @@
-using System.Security.Cryptography;
-using System.Text.Json;
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Model;
+using SnapshotFlow.Store;
 using SnapshotFlow.Workflows;
 using SnapshotFlow.Workflows.Contracts;
 using Temporalio.Api.Enums.V1;
@@ -12,28 +11,31 @@ using Temporalio.Exceptions;
 namespace SnapshotFlow.Api.Runs;
 
 /// <summary>Starts, asks and cancels <see cref="CreateImageWorkflow"/>. Both ways to ask for an image end here, so they mean the same.</summary>
-internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOptions> options, ILogger<ImageRuns> logger)
+internal sealed partial class ImageRuns(ITemporalClient temporal, RunStore records, IOptions<RunOptions> options, ILogger<ImageRuns> logger)
 {
     /// <summary>The API asks each run once whether it accepts, however often the request is repeated.</summary>
     private const string AcceptUpdateId = "accept";
 
-    /// <summary>Memo of a run that can be asked for again: tells a repeated request from another one under the same key.</summary>
-    private const string RequestMemo = "Request";
-
     /// <summary>
     /// Returns when the run has accepted the request; a run that refuses is a fault with the run's reason. A second request for the same image joins the
     /// first run, also after that has ended. When nobody accepts in time the answer is 503: the run is withdrawn, unless <paramref name="repeatable"/> says
-    /// that the caller can come back for it. 409 when the image was asked for before, but not like this.
+    /// that the caller can come back for it: also when Temporal has forgotten the run, whose record answers then.
     /// </summary>
     public async Task StartAsync(CreateImageInput input, bool repeatable, CancellationToken ct)
     {
+        if (repeatable && await records.FindVisibleAsync(input.Image, input.Caller, ct) is { EndedAt: not null } over && over.Status is not RunStatus.Refused)
+        {
+            RequireAccepted(over);
+            return;
+        }
+
         var acceptance = await WithinAsync(options.Value.AcceptTimeout, ct, async rpc =>
         {
             try
             {
                 return await temporal.ExecuteUpdateWithStartWorkflowAsync(
                     (CreateImageWorkflow run) => run.AcceptAsync(),
-                    new(Start(input, repeatable)) { Id = AcceptUpdateId, Rpc = rpc });
+                    new(Start(input)) { Id = AcceptUpdateId, Rpc = rpc });
             }
             catch (WorkflowAlreadyStartedException)
             {
@@ -44,11 +46,6 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
                 throw Fault.Unavailable($"The run for image {input.Image} ended before it accepted the request. Try again with a new request.", e);
             }
         });
-        if (repeatable && acceptance is not null)
-        {
-            await RequireSameRequestAsync(input, ct);
-        }
-
         if (acceptance is null)
         {
             throw repeatable
@@ -115,7 +112,7 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
         }
     }
 
-    private static WithStartWorkflowOperation<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> Start(CreateImageInput input, bool repeatable) =>
+    private static WithStartWorkflowOperation<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> Start(CreateImageInput input) =>
         WithStartWorkflowOperation.Create(
             (CreateImageWorkflow run) => run.RunAsync(input),
             new(Names.CreateImageWorkflow(input.Image), Names.ControlQueue)
@@ -125,31 +122,20 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, IOptions<RunOp
                 // A worker that dies in the middle of a task must not hold a frozen guest until the default of 10 s has passed.
                 TaskTimeout = TimeSpan.FromSeconds(2),
                 TypedSearchAttributes = SearchAttributes.ForStart(input.Caller, input.Server, input.Image),
-                Memo = repeatable ? new Dictionary<string, object> { [RequestMemo] = Digest(input) } : null,
+                // The longest that its own time-outs add up to: whatever keeps it from its end, it has one.
+                RunTimeout = CreateImageWorkflow.LongestRun,
                 StaticSummary = $"image {input.Name} of server {input.Server}",
             });
 
     private WorkflowHandle<CreateImageWorkflow, CreateImageResult> Handle(ImageId image) =>
         temporal.GetWorkflowHandle<CreateImageWorkflow, CreateImageResult>(Names.CreateImageWorkflow(image));
 
-    /// <summary>What was asked for, without who asked and when.</summary>
-    private static string Digest(CreateImageInput input) => Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(new
+    /// <summary>What the run had answered when it was asked: it goes to the guest only once it has accepted.</summary>
+    private static void RequireAccepted(RunRecord run)
     {
-        input.Server,
-        input.Name,
-        Metadata = new SortedDictionary<string, string>(input.Metadata.ToDictionary(), StringComparer.Ordinal),
-        input.Quiesce,
-        input.FreezeDeadline,
-        input.OnExpiry,
-    })));
-
-    private async Task RequireSameRequestAsync(CreateImageInput input, CancellationToken ct)
-    {
-        var first = await WithinAsync(options.Value.AcceptTimeout, ct, rpc => Handle(input.Image).DescribeAsync(new() { Rpc = rpc }))
-            ?? throw Fault.Unavailable("Temporal has not answered in time. Repeat the request with the same Idempotency-Key to learn its fate.");
-        if (!first.Memo.TryGetValue(RequestMemo, out var digest) || await digest.ToValueAsync<string>() != Digest(input))
+        if (run.Status is not RunStatus.Completed && run.Reason is { } reason && !run.Steps.Any(s => s.Step is > Step.ProbeGuest and not Step.Compensate))
         {
-            throw Fault.Conflict("The Idempotency-Key was used for another request before. Use a new key for a new request.");
+            throw Fault.From(reason);
         }
     }
 

@@ -20,7 +20,7 @@ internal static class RunEndpoints
     public static void MapRuns(this IEndpointRouteBuilder routes)
     {
         var runs = routes.MapGroup("/runs").RequireAuthorization();
-        runs.MapPost("", CreateAsync);
+        runs.MapPost("", CreateAsync).RepeatableByKey(Policies.CreateImage);
         runs.MapGet("", ListAsync);
         runs.MapGet("/{id}", ShowAsync);
         runs.MapPost("/{id}/cancel", CancelAsync);
@@ -38,7 +38,7 @@ internal static class RunEndpoints
         context.Demand(Policies.CreateVolumeBackedImage, PolicyTarget.Of(server.ProjectId, server.UserId));
         var input = new CreateImageInput(
             IdempotencyKey.Image(request.DryRun ? null : key, caller), server.Id, request.Name, request.Metadata, caller, context.TraceIdentifier,
-            request.Quiesce, request.FreezeDeadline, request.OnExpiry);
+            request.Quiesce, request.FreezeDeadline, request.OnExpiry) { GlobalRequestId = RequestId.GlobalId(context.Request) };
         if (request.DryRun)
         {
             return TypedResults.Ok(PlanView.Of(await runs.PlanAsync(input, ct)));

@@ -10,6 +10,7 @@ namespace SnapshotFlow.Api.Runs;
 /// <param name="ProjectId">The project of who asked.</param>
 /// <param name="UserId">Who asked.</param>
 /// <param name="RequestId">The request that started it, key of the instance action.</param>
+/// <param name="GlobalRequestId">The caller's own id of that request.</param>
 /// <param name="Name">Name of the image.</param>
 /// <param name="Quiesce">What was wanted of the freeze.</param>
 /// <param name="Status">Running, or how it ended.</param>
@@ -31,6 +32,7 @@ internal sealed record RunView(
     string ProjectId,
     string UserId,
     string RequestId,
+    string? GlobalRequestId,
     string Name,
     QuiesceMode Quiesce,
     RunStatus Status,
@@ -56,6 +58,7 @@ internal sealed record RunView(
         run.ProjectId,
         run.UserId,
         run.RequestId,
+        run.GlobalRequestId,
         run.Name,
         run.Quiesce,
         live?.Status ?? run.Status,
@@ -97,6 +100,7 @@ internal sealed record EvidenceView(
     DateTimeOffset? ThawedAt,
     double? FreezeMs,
     bool LeaseExpired,
+    string Cut,
     double? CutSkewMs,
     IReadOnlyList<CutView> Cuts)
 {
@@ -107,6 +111,7 @@ internal sealed record EvidenceView(
         e.ThawedAt,
         RunView.Milliseconds(e.Freeze),
         e.LeaseExpired,
+        e.Cut,
         RunView.Milliseconds(e.CutSkew),
         e.Cuts.Select(CutView.Of).ToList());
 }

@@ -30,7 +30,7 @@ internal static class ServerEndpoints
             servers.MapGet("", ListAsync);
             servers.MapGet("/detail", ListDetailAsync);
             servers.MapGet("/{id}", ShowAsync);
-            servers.MapPost("/{id}/action", CreateImageAsync);
+            servers.MapPost("/{id}/action", CreateImageAsync).RepeatableByKey(Policies.CreateImage);
         }
     }
 
@@ -73,7 +73,7 @@ internal static class ServerEndpoints
         }
 
         var image = IdempotencyKey.Image(key, caller);
-        await runs.StartAsync(new(image, server.Id, action.Name, action.Metadata, caller, context.TraceIdentifier), repeatable: key is not null, ct);
+        await runs.StartAsync(new(image, server.Id, action.Name, action.Metadata, caller, context.TraceIdentifier) { GlobalRequestId = RequestId.GlobalId(context.Request) }, repeatable: key is not null, ct);
         return context.Microversion() < ImageIdInBody
             ? TypedResults.Accepted(context.Url($"/image/v2/images/{image}"))
             : TypedResults.Accepted((string?)null, new CreatedImage(image));

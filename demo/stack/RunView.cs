@@ -47,7 +47,7 @@ public sealed record RunStepView(string Step, string? VolumeId, string? Detail, 
 public sealed record RunEvidence(string Consistency, string? Reason, DateTimeOffset? FrozenAt, DateTimeOffset? ThawedAt, double? FreezeMs, bool LeaseExpired, double? CutSkewMs, IReadOnlyList<RunCut> Cuts);
 
 /// <summary>One volume of it.</summary>
-public sealed record RunCut(string VolumeId, string SnapshotId, DateTimeOffset CutAt);
+public sealed record RunCut(string VolumeId, string SnapshotId, DateTimeOffset CutAt, double DurationMs = 0);
 
 /// <summary>Following a run through the API.</summary>
 public static class Runs

@@ -328,13 +328,15 @@ internal static partial class Libc
 /// <summary>What a file is.</summary>
 internal readonly struct FileFacts(Libc.Statx facts)
 {
-    private const int TypeMask = 0xF000, Regular = 0x8000, Link = 0xA000, DirectoryType = 0x4000;
+    private const int TypeMask = 0xF000, Regular = 0x8000, Link = 0xA000, DirectoryType = 0x4000, Socket = 0xC000;
 
     public long SizeBytes => (long)facts.Size;
 
     public bool IsRegular => (facts.Mode & TypeMask) == Regular;
 
     public bool IsLink => (facts.Mode & TypeMask) == Link;
+
+    public bool IsSocket => (facts.Mode & TypeMask) == Socket;
 
     public bool IsDirectory => (facts.Mode & TypeMask) == DirectoryType;
 

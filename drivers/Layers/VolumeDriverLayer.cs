@@ -2,7 +2,7 @@ using SnapshotFlow.Model;
 
 namespace SnapshotFlow.Drivers.Layers;
 
-/// <summary>The methods of <see cref="IVolumeDriver"/>.</summary>
+/// <summary>The methods of <see cref="IVolumeDriver"/> and of the abilities it may have.</summary>
 public enum VolumeOperation
 {
     /// <summary><see cref="IVolumeDriver.CheckAsync"/>.</summary>
@@ -28,6 +28,15 @@ public enum VolumeOperation
 
     /// <summary><see cref="IVolumeDriver.DeleteVolumeAsync"/>.</summary>
     DeleteVolume,
+
+    /// <summary><see cref="IGroupSnapshots.CreateGroupSnapshotAsync"/>.</summary>
+    CreateGroupSnapshot,
+
+    /// <summary><see cref="IRevertToSnapshot.RevertToSnapshotAsync"/>.</summary>
+    RevertToSnapshot,
+
+    /// <summary><see cref="IFlattenVolume.FlattenVolumeAsync"/>.</summary>
+    FlattenVolume,
 }
 
 /// <summary>One call on its way to the driver.</summary>
@@ -44,6 +53,15 @@ public abstract class VolumeDriverLayer(IVolumeDriver inner) : IVolumeDriver
 {
     /// <inheritdoc/>
     public DriverCapabilities Capabilities => inner.Capabilities;
+
+    /// <inheritdoc/>
+    public IGroupSnapshots? Groups => inner.Groups is { } groups ? new LayeredGroups(this, groups) : null;
+
+    /// <inheritdoc/>
+    public IRevertToSnapshot? Reverting => inner.Reverting is { } reverting ? new LayeredReverting(this, reverting) : null;
+
+    /// <inheritdoc/>
+    public IFlattenVolume? Flattening => inner.Flattening is { } flattening ? new LayeredFlattening(this, flattening) : null;
 
     /// <summary>Carries one call inwards.</summary>
     /// <param name="call">Which call it is.</param>
@@ -88,5 +106,25 @@ public abstract class VolumeDriverLayer(IVolumeDriver inner) : IVolumeDriver
     {
         await task.ConfigureAwait(false);
         return true;
+    }
+
+    private sealed class LayeredGroups(VolumeDriverLayer layer, IGroupSnapshots inner) : IGroupSnapshots
+    {
+        public bool ServesFrozenGuests => inner.ServesFrozenGuests;
+
+        public Task<IReadOnlyList<CreatedSnapshot>> CreateGroupSnapshotAsync(IReadOnlyList<GroupMember> members, CancellationToken ct) =>
+            layer.CallAsync(new(VolumeOperation.CreateGroupSnapshot), () => inner.CreateGroupSnapshotAsync(members, ct), ct);
+    }
+
+    private sealed class LayeredReverting(VolumeDriverLayer layer, IRevertToSnapshot inner) : IRevertToSnapshot
+    {
+        public Task RevertToSnapshotAsync(VolumeId volume, SnapshotId snapshot, IProgress<DriverProgress>? progress, CancellationToken ct) =>
+            layer.CallAsync(new(VolumeOperation.RevertToSnapshot, volume, snapshot), () => Done(inner.RevertToSnapshotAsync(volume, snapshot, progress, ct)), ct);
+    }
+
+    private sealed class LayeredFlattening(VolumeDriverLayer layer, IFlattenVolume inner) : IFlattenVolume
+    {
+        public Task FlattenVolumeAsync(VolumeId volume, IProgress<DriverProgress>? progress, CancellationToken ct) =>
+            layer.CallAsync(new(VolumeOperation.FlattenVolume, volume), () => Done(inner.FlattenVolumeAsync(volume, progress, ct)), ct);
     }
 }

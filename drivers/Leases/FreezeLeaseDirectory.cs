@@ -150,6 +150,19 @@ public sealed class FreezeLeaseDirectory
         return to;
     }
 
+    /// <summary>
+    /// Removes ended leases, and files that were none, that were last written before these times; how many. By then nobody asks about such an end any more:
+    /// its run is long over.
+    /// </summary>
+    public async Task<int> PruneAsync(DateTimeOffset endedBefore, DateTimeOffset unreadableBefore, CancellationToken ct)
+    {
+        using var held = await LockAsync(ct).ConfigureAwait(false);
+        var old = new DirectoryInfo(ended).EnumerateFiles("*.json").Where(f => f.LastWriteTimeUtc < endedBefore.UtcDateTime)
+            .Concat(new DirectoryInfo(unreadable).EnumerateFiles().Where(f => f.LastWriteTimeUtc < unreadableBefore.UtcDateTime)).ToList();
+        old.ForEach(f => f.Delete());
+        return old.Count;
+    }
+
     private static string FileName(ServerId server) => $"{server}.json";
 
     private static FreezeLease? Read(string path)

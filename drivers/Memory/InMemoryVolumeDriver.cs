@@ -9,7 +9,7 @@ namespace SnapshotFlow.Drivers.Memory;
 /// <param name="storage">What is stored; drivers made later over the same storage see it.</param>
 /// <param name="time">Gives the instant of a cut.</param>
 /// <param name="independentClones">False: volumes made from a snapshot keep it from being deleted, as in a back end that chains blocks.</param>
-public sealed class InMemoryVolumeDriver(InMemoryStorage storage, TimeProvider time, bool independentClones = true) : IVolumeDriver
+public sealed class InMemoryVolumeDriver(InMemoryStorage storage, TimeProvider time, bool independentClones = true) : IVolumeDriver, IGroupSnapshots
 {
     /// <summary>Name of this kind of back end in configuration.</summary>
     public const string Kind = "memory";
@@ -95,6 +95,32 @@ public sealed class InMemoryVolumeDriver(InMemoryStorage storage, TimeProvider t
     {
         var snapshots = storage.Snapshots.Where(s => s.Value.Facts.Volume == volume).Select(s => Names.Snapshot(s.Key)).Order(StringComparer.Ordinal).ToList();
         return snapshots.Count == 0 ? storage.Volumes.Remove(volume) : throw VolumeRequest.InUse($"volume {volume}", snapshots);
+    });
+
+    /// <inheritdoc/>
+    public bool ServesFrozenGuests => true;
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<CreatedSnapshot>> CreateGroupSnapshotAsync(IReadOnlyList<GroupMember> members, CancellationToken ct) => At<IReadOnlyList<CreatedSnapshot>>(ct, () =>
+    {
+        VolumeRequest.CheckGroup(members);
+        var existing = members.Select(m => storage.Snapshots.GetValueOrDefault(m.Snapshot)?.Facts).OfType<CreatedSnapshot>().ToList();
+        if (existing.Count > 0)
+        {
+            var together = existing.Count == members.Count && existing.DistinctBy(s => s.CreatedAt).Count() == 1;
+            return together && existing.Zip(members).All(p => p.First.Volume == p.Second.Volume)
+                ? existing
+                : throw new SnapshotFlowException(ErrorKind.StaleStatus, $"snapshot {existing[0].Snapshot} is taken by a cut of volume {existing[0].Volume} with others; choose other ids");
+        }
+
+        var contents = members.Select(m => (storage.Volumes.GetValueOrDefault(m.Volume) ?? throw VolumeRequest.NoVolume(m.Volume, Kind)).Content).ToList();
+        var at = time.GetUtcNow();
+        return [.. members.Zip(contents, (m, content) =>
+        {
+            var facts = new CreatedSnapshot(m.Snapshot, m.Volume, $"{Names.Volume(m.Volume)}@{Names.Snapshot(m.Snapshot)}", content.SizeBytes, at);
+            storage.Snapshots.Add(m.Snapshot, new(facts, content));
+            return facts;
+        })];
     });
 
     private CreatedVolume CreateVolume(VolumeId volume, SnapshotId? source, long sizeBytes, Func<InMemoryStorage.Content> content)

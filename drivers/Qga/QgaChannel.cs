@@ -12,12 +12,21 @@ internal sealed class QgaProtocolException(string message, Exception? inner = nu
 /// <summary>The agent answered with an error object.</summary>
 internal sealed class QgaErrorException(string command, string errorClass, string description) : Exception($"{command} was answered with {errorClass}: {description}");
 
+/// <summary>One conversation with a QEMU guest agent, whatever carries it.</summary>
+internal interface IQgaChannel : IDisposable
+{
+    /// <summary>Sends one command and returns what it returned.</summary>
+    /// <exception cref="QgaErrorException">The agent answered with an error.</exception>
+    /// <exception cref="QgaProtocolException">There is no answer, or it cannot be understood.</exception>
+    Task<JsonElement> CallAsync(string command, CancellationToken ct);
+}
+
 /// <summary>
 /// One conversation with a QEMU guest agent: a unix socket, brought into step, then one JSON object per line in each direction.
 /// <para>The channel behind the socket has no connections of its own: what an earlier user did not read is still on its way, and what he sent in part is still
 /// in the agent's buffer. Source: QEMU guest agent protocol reference, <c>guest-sync-delimited</c>.</para>
 /// </summary>
-internal sealed class QgaChannel : IDisposable
+internal sealed class QgaChannel : IQgaChannel
 {
     /// <summary>The byte that no JSON text contains: it makes the agent forget a line in progress, and marks where its answer to the sync begins.</summary>
     private const byte Sentinel = 0xFF;
@@ -35,10 +44,9 @@ internal sealed class QgaChannel : IDisposable
     /// <summary>Connects and gets into step with the agent.</summary>
     public static async Task<QgaChannel> OpenAsync(string path, CancellationToken ct)
     {
-        var channel = new QgaChannel(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified));
+        var channel = new QgaChannel(await UnixSocket.ConnectAsync(path, ct).ConfigureAwait(false));
         try
         {
-            await channel.socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct).ConfigureAwait(false);
             await channel.SyncAsync(ct).ConfigureAwait(false);
             return channel;
         }
@@ -49,9 +57,7 @@ internal sealed class QgaChannel : IDisposable
         }
     }
 
-    /// <summary>Sends one command and returns what it returned.</summary>
-    /// <exception cref="QgaErrorException">The agent answered with an error.</exception>
-    /// <exception cref="QgaProtocolException">The answer cannot be understood.</exception>
+    /// <inheritdoc/>
     public async Task<JsonElement> CallAsync(string command, CancellationToken ct)
     {
         using var span = DriverTelemetry.Source.StartActivity(command, ActivityKind.Client);

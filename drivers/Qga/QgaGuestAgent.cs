@@ -17,7 +17,8 @@ public sealed class QgaGuestAgent : IGuestAgent
     /// <summary>Longest path of a unix socket in bytes. Source: Linux, <c>sockaddr_un.sun_path</c>, 108 with its final zero.</summary>
     private const int MaxPathBytes = 107;
 
-    private readonly string path;
+    private readonly string address;
+    private readonly Func<CancellationToken, Task<IQgaChannel>> open;
     private readonly QgaOptions options;
     private readonly TimeProvider time;
 
@@ -33,10 +34,24 @@ public sealed class QgaGuestAgent : IGuestAgent
     {
         if (!Path.IsPathFullyQualified(path) || path.Contains('\0', StringComparison.Ordinal) || Encoding.UTF8.GetByteCount(path) > MaxPathBytes)
         {
-            throw new SnapshotFlowException(ErrorKind.InvalidRequest, $"'{path}' cannot be a guest agent's socket: it must be an absolute path of at most {MaxPathBytes} bytes");
+            throw new SnapshotFlowException(ErrorKind.InvalidRequest, $"'{address}' cannot be a guest agent's socket: it must be an absolute path of at most {MaxPathBytes} bytes");
         }
 
-        this.path = path;
+        address = path;
+        open = async ct => await QgaChannel.OpenAsync(path, ct).ConfigureAwait(false);
+        this.options = options;
+        this.time = time;
+    }
+
+    /// <summary>The agent at the end of another way than a socket.</summary>
+    /// <param name="address">What it is called in messages.</param>
+    /// <param name="open">Begins a conversation.</param>
+    /// <param name="options">Deadlines.</param>
+    /// <param name="time">Measures deadlines and gives the instants in the answers.</param>
+    internal QgaGuestAgent(string address, Func<CancellationToken, Task<IQgaChannel>> open, QgaOptions options, TimeProvider time)
+    {
+        this.address = address;
+        this.open = open;
         this.options = options;
         this.time = time;
     }
@@ -104,7 +119,7 @@ public sealed class QgaGuestAgent : IGuestAgent
     /// <inheritdoc/>
     public Task<GuestFreezeStatus> StatusAsync(CancellationToken ct) => TalkAsync("status", options.CallTimeout, StatusAsync, ct);
 
-    private static async Task<GuestFreezeStatus> StatusAsync(QgaChannel agent, CancellationToken ct)
+    private static async Task<GuestFreezeStatus> StatusAsync(IQgaChannel agent, CancellationToken ct)
     {
         var status = await agent.CallAsync(Status, ct).ConfigureAwait(false);
         return status.ValueKind == JsonValueKind.String ? status.GetString() switch
@@ -137,7 +152,7 @@ public sealed class QgaGuestAgent : IGuestAgent
     }
 
     /// <summary>Holds one conversation within a deadline and names what went wrong.</summary>
-    private async Task<T> TalkAsync<T>(string what, TimeSpan timeout, Func<QgaChannel, CancellationToken, Task<T>> talk, CancellationToken ct)
+    private async Task<T> TalkAsync<T>(string what, TimeSpan timeout, Func<IQgaChannel, CancellationToken, Task<T>> talk, CancellationToken ct)
     {
         ct.ThrowIfCancellationRequested();
         using var timer = new CancellationTokenSource(timeout, time);
@@ -147,7 +162,7 @@ public sealed class QgaGuestAgent : IGuestAgent
         {
             await channel.WaitAsync(deadline.Token).ConfigureAwait(false);
             mine = true;
-            using var agent = await QgaChannel.OpenAsync(path, deadline.Token).ConfigureAwait(false);
+            using var agent = await open(deadline.Token).ConfigureAwait(false);
             return await talk(agent, deadline.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException e) when (!ct.IsCancellationRequested)
@@ -173,5 +188,5 @@ public sealed class QgaGuestAgent : IGuestAgent
     }
 
     private SnapshotFlowException Failure(ErrorKind kind, string what, string why, Exception? inner = null) =>
-        new(kind, $"{what} through guest agent {path}: {why}", inner);
+        new(kind, $"{what} through guest agent {address}: {why}", inner);
 }

@@ -16,6 +16,12 @@ public sealed class Cloud(PrivatePostgres postgres) : IAsyncLifetime
     private readonly CancellationTokenSource stop = new();
     private TemporalDevServer temporal = null!;
     private ITemporalClient client = null!;
+
+    public ITemporalClient Client => client;
+
+    /// <summary>Connection string of the api's database.</summary>
+    public string Database { get; private set; } = "";
+
     private Task running = Task.CompletedTask;
 
     public ApiUnderTest Api { get; private set; } = null!;
@@ -25,6 +31,7 @@ public sealed class Cloud(PrivatePostgres postgres) : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         var database = await postgres.CreateDatabaseAsync(migrated: true);
+        Database = database;
         temporal = await TemporalDevServer.StartAsync(new() { SearchAttributes = SearchAttributes.All.ToDictionary(a => a.Name, _ => "Keyword") });
         Api = await ApiUnderTest.StartAsync(database, temporal.Address);
         client = await TemporalClient.ConnectAsync(new(temporal.Address));

@@ -70,6 +70,12 @@ public sealed class FakeHosts : IGuestActivities, IVolumeActivities, IVolumeClon
     }
 
     [Activity]
+    public Task<BackendFacts> DescribeBackendAsync() => Task.FromResult(new BackendFacts(GroupCut.Never));
+
+    [Activity]
+    public async Task<IReadOnlyList<VolumeCut>> CreateGroupSnapshotAsync(IReadOnlyList<VolumeSnapshotInput> members) => [.. await Task.WhenAll(members.Select(CreateVolumeSnapshotAsync))];
+
+    [Activity]
     public Task DeleteVolumeSnapshotAsync(VolumeSnapshotInput input)
     {
         Work();

@@ -19,6 +19,33 @@ public sealed class VolumeDriversTests
         Assert.Contains(kind, VolumeDrivers.Kinds);
     }
 
+    [Fact]
+    public void An_rbd_back_end_has_keys_of_its_own()
+    {
+        var options = new VolumeBackendOptions { Name = "host1@rbd", Driver = "rbd", Rbd = new() { Pool = "volumes", User = "client.cinder", Conf = "ceph.conf", OperationTimeout = TimeSpan.Zero } };
+        Assert.Equal(["B:Rbd:Conf", "B:Rbd:OperationTimeout", "B:Rbd:User"], options.Validate("B").Select(w => w[..w.IndexOf(": ", StringComparison.Ordinal)]).Order());
+        Assert.StartsWith("B:Rbd: ", Assert.Single(new VolumeBackendOptions { Name = "a@b", Driver = "memory", Rbd = new() }.Validate("B")), StringComparison.Ordinal);
+        Assert.StartsWith("B:Rbd:Pool: ", Assert.Single(new VolumeBackendOptions { Name = "a@b", Driver = "rbd" }.Validate("B")), StringComparison.Ordinal);
+        Assert.Equal("rbd", VolumeDrivers.Create(new() { Name = "a@b", Driver = "rbd", Rbd = new() { Pool = "volumes" } }, TimeProvider.System).Capabilities.Backend);
+    }
+
+    [Fact]
+    public async Task Abilities_of_a_driver_are_reached_through_the_layers_and_keep_their_limits_and_faults()
+    {
+        var faults = Path.Join(Path.GetTempPath(), $"snapshotflow-faults-{Guid.NewGuid():N}.json");
+        var driver = VolumeDrivers.Create(new() { Name = "host1@m", Driver = "memory", FaultFile = faults }, TimeProvider.System);
+        Assert.Null(driver.Reverting);
+        Assert.Null(driver.Flattening);
+        var volume = VolumeId.New();
+        await driver.CreateVolumeAsync(volume, 4096, Ct);
+        await System.IO.File.WriteAllTextAsync(faults, FaultRule.Write([new() { Operation = VolumeOperation.CreateGroupSnapshot, Fault = VolumeFault.LoseAnswer }]), Ct);
+        var member = new GroupMember(volume, SnapshotId.New());
+        await Assert.ThrowsAsync<SnapshotFlowException>(() => driver.Groups!.CreateGroupSnapshotAsync([member], Ct));
+        Assert.NotNull(await driver.FindSnapshotAsync(volume, member.Snapshot, Ct));
+        System.IO.File.Delete(faults);
+        Assert.Single(await driver.Groups!.CreateGroupSnapshotAsync([member], Ct));
+    }
+
     [Theory]
     [InlineData("", "memory", null, 8, null, "B:Name: ")]
     [InlineData("a b", "memory", null, 8, null, "B:Name: ")]

@@ -61,6 +61,34 @@ public sealed class Reconciling : IClassFixture<StoreDatabase>, IRunDirectory
     }
 
     [Fact]
+    public async Task Findings_that_ended_long_ago_are_forgotten_and_open_ones_never()
+    {
+        var (open, gone, repaired) = (Key(), Key(), Key());
+        await db.Database.WriteAsync(
+            async s =>
+            {
+                await db.Findings.RecordAsync(s, [.. new[] { open, gone, repaired }.Select(k => new Finding(k, null, "x", Given.Now, Given.Now))], [], Given.Now);
+                await db.Findings.RecordAsync(s, [], [gone], Given.Now);
+                await db.Findings.RecordRepairAsync(s, [repaired], "done", succeeded: true, Given.Now);
+            },
+            None);
+
+        clock.Now = Given.Now + ReconcileActivities.KeepEnded;
+        await LookAsync();
+        Assert.Equal(2, (await LeftAsync()).Count(k => k == gone || k == repaired));
+        clock.Now += TimeSpan.FromSeconds(1);
+        await LookAsync();
+
+        var left = await LeftAsync();
+        Assert.DoesNotContain(gone, left);
+        Assert.DoesNotContain(repaired, left);
+        Assert.Contains(open, left);
+
+        static FindingKey Key() => new(FindingKind.StuckImage, Guid.NewGuid().ToString());
+        async Task<List<FindingKey>> LeftAsync() => [.. (await db.Findings.ListAsync(new(FindingKind.StuckImage), null, 10_000, None)).Select(f => f.Finding.Key)];
+    }
+
+    [Fact]
     public async Task A_run_that_died_says_in_its_row_where_and_how()
     {
         var records = await RecordKeeping.OnAsync(db);
@@ -229,7 +257,7 @@ public sealed class Reconciling : IClassFixture<StoreDatabase>, IRunDirectory
     private async Task<RunRecord> FindRunAsync(RecordKeeping records) => (await db.Runs.FindVisibleAsync(records.Input.Image, Given.Admin(), None))!;
 
     private async Task<IReadOnlyList<FindingRecord>> FindingsAboutAsync(RecordKeeping records) =>
-        [.. (await db.Findings.ListAsync(10_000, None)).Where(f => IsAbout(f.Finding, records))];
+        [.. (await db.Findings.ListAsync(new(), null, 10_000, None)).Where(f => IsAbout(f.Finding, records))];
 
     private static async Task<PreparedImage> UpToAsync(RecordKeeping records, Step last)
     {

@@ -12,24 +12,21 @@ using Temporalio.Worker;
 namespace SnapshotFlow.Tests.Telemetry;
 
 /// <summary>One trace from the call that starts a workflow to its last activity.</summary>
-public sealed class TracingAWorkflow : IAsyncLifetime
+public sealed class TracingAWorkflow(TemporalServer server) : IClassFixture<TemporalServer>, IAsyncLifetime
 {
-    private const string TaskQueue = "telemetry";
-
+    private readonly string taskQueue = Guid.NewGuid().ToString();
     private readonly ConcurrentQueue<Activity> finished = new();
     private readonly ActivitySource tests = new("Tests");
     private readonly Meter meter = new("Tests.Temporal");
     private readonly LineCollector lines = new();
     private ActivityListener listener = null!;
-    private WorkflowEnvironment environment = null!;
     private ITemporalClient client = null!;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync()
     {
-        environment = await WorkflowEnvironment.StartLocalAsync(new() { DevServerOptions = new() { ExistingPath = Path.Combine(AppContext.BaseDirectory, "temporal-dev") } });
-        client = await TemporalClient.ConnectAsync(new(environment.Client.Connection.Options.TargetHost!)
+        client = await TemporalClient.ConnectAsync(new(server.Address)
         {
             Interceptors = [new TracingInterceptor()],
             LoggerFactory = LoggerFactory.Create(b => b.AddProvider(lines)),
@@ -44,12 +41,12 @@ public sealed class TracingAWorkflow : IAsyncLifetime
         ActivitySource.AddActivityListener(listener);
     }
 
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync()
     {
         listener.Dispose();
         tests.Dispose();
         meter.Dispose();
-        await environment.DisposeAsync();
+        return ValueTask.CompletedTask;
     }
 
     [Fact]
@@ -110,7 +107,7 @@ public sealed class TracingAWorkflow : IAsyncLifetime
         WorkflowHandle<SampleWorkflow, string> run;
         using (tests.StartActivity("request"))
         {
-            run = await client.StartWorkflowAsync((SampleWorkflow w) => w.RunAsync(true), new($"sample-{Guid.NewGuid()}", TaskQueue));
+            run = await client.StartWorkflowAsync((SampleWorkflow w) => w.RunAsync(true), new($"sample-{Guid.NewGuid()}", taskQueue));
         }
 
         using (var first = Worker())
@@ -144,7 +141,7 @@ public sealed class TracingAWorkflow : IAsyncLifetime
         await worker.ExecuteAsync(
             async () =>
             {
-                var run = await client.StartWorkflowAsync((SampleWorkflow w) => w.RunAsync(true), new($"sample-{Guid.NewGuid()}", TaskQueue));
+                var run = await client.StartWorkflowAsync((SampleWorkflow w) => w.RunAsync(true), new($"sample-{Guid.NewGuid()}", taskQueue));
                 using (tests.StartActivity("other request"))
                 {
                     await run.ExecuteUpdateAsync(w => w.AnswerAsync());
@@ -217,7 +214,7 @@ public sealed class TracingAWorkflow : IAsyncLifetime
         return await worker.ExecuteAsync(
             async () =>
             {
-                var run = await client.StartWorkflowAsync((SampleWorkflow w) => w.RunAsync(false), new($"sample-{Guid.NewGuid()}", TaskQueue));
+                var run = await client.StartWorkflowAsync((SampleWorkflow w) => w.RunAsync(false), new($"sample-{Guid.NewGuid()}", taskQueue));
                 Assert.Equal("done", await run.GetResultAsync());
                 return run;
             },
@@ -226,7 +223,7 @@ public sealed class TracingAWorkflow : IAsyncLifetime
 
     private TemporalWorker Worker(int maxCachedWorkflows = 100) => new(
         client,
-        new TemporalWorkerOptions(TaskQueue) { MaxCachedWorkflows = maxCachedWorkflows }
+        new TemporalWorkerOptions(taskQueue) { MaxCachedWorkflows = maxCachedWorkflows }
             .AddWorkflow<SampleWorkflow>()
             .AddAllActivities(new SampleActivities(client.Options.LoggerFactory.CreateLogger("sample"))));
 
@@ -251,4 +248,32 @@ public sealed class TracingAWorkflow : IAsyncLifetime
             await timer.WaitForNextTickAsync(deadline.Token);
         }
     }
+}
+
+/// <summary>The embedded Temporal, started by the SDK's own test environment.</summary>
+public sealed class TemporalServer : IAsyncLifetime
+{
+    // The SDK gives a server 5 s to listen, which a machine that is busy with other things may not give it.
+    private const int Attempts = 5;
+
+    private WorkflowEnvironment environment = null!;
+
+    public string Address => environment.Client.Connection.Options.TargetHost!;
+
+    public async ValueTask InitializeAsync()
+    {
+        for (var attempt = 1; environment is null; attempt++)
+        {
+            try
+            {
+                environment = await WorkflowEnvironment.StartLocalAsync(new() { DevServerOptions = new() { ExistingPath = Path.Combine(AppContext.BaseDirectory, "temporal-dev") } });
+            }
+            catch (InvalidOperationException e) when (attempt < Attempts && e.Message.Contains("did not start within", StringComparison.Ordinal))
+            {
+                // Once more.
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync() => await environment.DisposeAsync();
 }

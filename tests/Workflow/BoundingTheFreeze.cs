@@ -37,6 +37,18 @@ public sealed class BoundingTheFreeze(CreateImageFixture fixture) : IClassFixtur
         Assert.Equal(Seconds(expected), cloud.AskedDeadline);
     }
 
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(1)]
+    public async Task A_compute_host_whose_clock_is_an_hour_off_costs_the_image_nothing(int hours)
+    {
+        var cloud = fixture.Use(new() { HostClockError = TimeSpan.FromHours(hours) });
+
+        var result = await (await fixture.StartAsync(cloud.Request())).GetResultAsync();
+
+        Assert.Equal((Consistency.Application, false), (result.Evidence!.Consistency, result.Evidence.LeaseExpired));
+    }
+
     [Fact]
     public async Task At_the_deadline_a_back_end_that_copies_makes_an_image_that_claims_nothing()
     {

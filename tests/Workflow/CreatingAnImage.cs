@@ -16,7 +16,7 @@ public sealed class CreatingAnImage(CreateImageFixture fixture) : IClassFixture<
         Assert.Equal(RunStatus.Completed, result.Status);
         Assert.Equal(
             [
-                "PrepareImage", "CheckQuota", "ReserveRecords", "ProbeGuest", "Quiesce", "CreateVolumeSnapshot", "CreateVolumeSnapshot", "CreateVolumeSnapshot",
+                "PrepareImage", "CheckQuota", "ReserveRecords", "ProbeGuest", "DescribeBackend", "Quiesce", "CreateVolumeSnapshot", "CreateVolumeSnapshot", "CreateVolumeSnapshot",
                 "Unquiesce", "CopyGlanceMetadata", "CompleteSnapshots", "CreateImageRecord",
             ],
             cloud.Journal);

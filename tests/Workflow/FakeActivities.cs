@@ -43,6 +43,13 @@ public sealed class FakeActivities : IRecordActivities, IGuestActivities, IVolum
     public Task<VolumeCut> CreateVolumeSnapshotAsync(VolumeSnapshotInput input) => Heartbeating(() => Do("CreateVolumeSnapshot", () => Cloud.Cut(input)));
 
     [Activity]
+    public Task<BackendFacts> DescribeBackendAsync() => Do("DescribeBackend", () => new BackendFacts(Cloud.GroupCut));
+
+    [Activity]
+    public Task<IReadOnlyList<VolumeCut>> CreateGroupSnapshotAsync(IReadOnlyList<VolumeSnapshotInput> members) =>
+        Heartbeating(() => Do("CreateGroupSnapshot", () => Cloud.CutGroup(members)));
+
+    [Activity]
     public Task DeleteVolumeSnapshotAsync(VolumeSnapshotInput input) => Do("DeleteVolumeSnapshot", () => Cloud.Delete(input.Snapshot));
 
     [Activity]

@@ -30,6 +30,17 @@ public sealed class FakeCloud
 
     public string? AgentAddress { get; init; } = "qga:unix:/run/guest.sock";
 
+    /// <summary>Where the server and its volumes are recorded to be.</summary>
+    public string Host { get; init; } = "host-1";
+
+    public string Backend { get; init; } = "host-1@file";
+
+    /// <summary>How far the compute host's clock is from the truth.</summary>
+    public TimeSpan HostClockError { get; init; }
+
+    /// <summary>What a bug has made of what was worked out.</summary>
+    public Func<PreparedImage, PreparedImage> Damage { get; init; } = p => p;
+
     public GuestAnswer Guest { get; init; } = new(true, null);
 
     /// <summary>Where the guest is; it is prepared as if it were on host-1.</summary>
@@ -37,6 +48,9 @@ public sealed class FakeCloud
 
     /// <summary>Whether the back end fixes a volume at one instant.</summary>
     public bool InstantCuts { get; init; } = true;
+
+    /// <summary>Whether the back end cuts several volumes at one instant.</summary>
+    public GroupCut GroupCut { get; init; }
 
     /// <summary>What the thaw will claim about itself.</summary>
     public Func<UnquiesceResult, UnquiesceResult> ThawTruth { get; set; } = r => r;
@@ -135,10 +149,10 @@ public sealed class FakeCloud
 
         TaskState = take ? request.Image.ToString() : TaskState;
         Opened = take ? request : Opened;
-        var volumes = Volumes.Select((v, i) => new VolumeToCut(v, DeterministicId.Snapshot(request.Image, v), "project", "host-1@file", $"/dev/vd{(char)('a' + i)}", 1, null, i == 0)).ToList();
-        return new(
-            new(Running, "host-1", AgentAddress, RequireQuiesce, "project", ServerDeadline),
-            new(request.Name, "project", "private", null, 0, 0, new Dictionary<string, string>(), "/dev/vda", [], volumes));
+        var volumes = Volumes.Select((v, i) => new VolumeToCut(v, DeterministicId.Snapshot(request.Image, v), "project", Backend, $"/dev/vd{(char)('a' + i)}", 1, null, i == 0)).ToList();
+        return Damage(new(
+            new(Running, Host, AgentAddress, RequireQuiesce, "project", ServerDeadline),
+            new(request.Name, "project", "private", null, 0, 0, new Dictionary<string, string>(), "/dev/vda", [], volumes)));
     }
 
     public void Release(ImageId image) => TaskState = TaskState == image.ToString() ? null : TaskState;
@@ -160,7 +174,7 @@ public sealed class FakeCloud
         Frozen = true;
         Freezes++;
         AskedDeadline = deadline;
-        var now = TimeProvider.System.GetUtcNow();
+        var now = TimeProvider.System.GetUtcNow() + HostClockError;
         return new(now, now + deadline);
     }
 
@@ -184,6 +198,12 @@ public sealed class FakeCloud
         Snapshots.Add(input.Snapshot);
         var now = TimeProvider.System.GetUtcNow();
         return new(input.Volume, input.Snapshot, now, now, now, 1 << 30, InstantCuts);
+    }
+
+    public IReadOnlyList<VolumeCut> CutGroup(IReadOnlyList<VolumeSnapshotInput> members)
+    {
+        var now = TimeProvider.System.GetUtcNow();
+        return [.. members.Select(m => Cut(m) with { CutAt = now, InGroup = true })];
     }
 
     /// <summary>The volume that a snapshot of the run was cut of; a foreign snapshot is of a foreign volume.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using SnapshotFlow.Model;
 
 namespace SnapshotFlow.Workflows.Contracts;
@@ -21,7 +22,11 @@ public sealed record CreateImageInput(
     string RequestId,
     QuiesceMode Quiesce = QuiesceMode.Try,
     TimeSpan? FreezeDeadline = null,
-    ExpiryPolicy OnExpiry = ExpiryPolicy.Downgrade);
+    ExpiryPolicy OnExpiry = ExpiryPolicy.Downgrade)
+{
+    /// <summary>The caller's own id of the request, <c>req-&lt;uuid&gt;</c>, by which it is followed through several services; null when it gave none.</summary>
+    public string? GlobalRequestId { get; init; }
+}
 
 /// <summary>How a run ended without failing.</summary>
 /// <param name="Status"><see cref="RunStatus.Completed"/> or <see cref="RunStatus.Refused"/>.</param>
@@ -92,6 +97,24 @@ public sealed record UnquiesceResult(bool WasFrozen, DateTimeOffset? FrozenAt, D
 /// <param name="Volume">The volume.</param>
 /// <param name="Snapshot">The snapshot; its id is the idempotency key.</param>
 public sealed record VolumeSnapshotInput(VolumeId Volume, SnapshotId Snapshot);
+
+/// <summary>What decides how a back end is asked to cut.</summary>
+/// <param name="Group">Whether, and when, it cuts several volumes at one instant.</param>
+public sealed record BackendFacts(GroupCut Group);
+
+/// <summary>When volumes of a server in one back end are cut at one instant.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<GroupCut>))]
+public enum GroupCut
+{
+    /// <summary>Never: it cannot.</summary>
+    Never,
+
+    /// <summary>When the guest could not be frozen: only then is it worth what it costs.</summary>
+    UnlessFrozen,
+
+    /// <summary>Always.</summary>
+    Always,
+}
 
 /// <summary>Input of the record-keeping steps that need the prepared image.</summary>
 public sealed record PreparedInput(CreateImageInput Request, PreparedImage Prepared);

@@ -10,6 +10,17 @@ public interface IVolumeActivities
     [Activity]
     Task<VolumeCut> CreateVolumeSnapshotAsync(VolumeSnapshotInput input);
 
+    /// <summary>What the back end can do that decides how it is asked.</summary>
+    [Activity]
+    Task<BackendFacts> DescribeBackendAsync();
+
+    /// <summary>
+    /// Cuts several volumes of the back end at one instant, all or nothing. The answer has one cut per member, in their order, and each is deleted on its own.
+    /// As with single cuts a second attempt finds the first.
+    /// </summary>
+    [Activity]
+    Task<IReadOnlyList<VolumeCut>> CreateGroupSnapshotAsync(IReadOnlyList<VolumeSnapshotInput> members);
+
     /// <summary>Deletes; succeeds when there is nothing to delete. <see cref="ErrorKind.Busy"/> while something depends on it.</summary>
     [Activity]
     Task DeleteVolumeSnapshotAsync(VolumeSnapshotInput input);

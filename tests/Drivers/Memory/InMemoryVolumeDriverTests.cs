@@ -25,3 +25,20 @@ public sealed class InMemoryVolumeDriverWithDependentClonesTests : InMemoryVolum
 {
     protected override IVolumeDriver Open() => new InMemoryVolumeDriver(Storage, TimeProvider.System, independentClones: false);
 }
+
+/// <summary>Several volumes at one instant.</summary>
+public sealed class InMemoryGroupSnapshotTests : GroupSnapshotContract
+{
+    private readonly InMemoryStorage storage = new();
+
+    protected override IVolumeDriver Open() => new InMemoryVolumeDriver(storage, TimeProvider.System);
+
+    protected override void Write(VolumeId volume, long offset, ReadOnlySpan<byte> bytes) => storage.Write(volume, offset, bytes);
+
+    protected override byte[] Read(VolumeId volume, long offset, int count)
+    {
+        var bytes = new byte[count];
+        storage.Read(volume, offset, bytes);
+        return bytes;
+    }
+}

@@ -1,0 +1,116 @@
+using System.Globalization;
+using SnapshotFlow.Drivers;
+using SnapshotFlow.Drivers.Rbd;
+using SnapshotFlow.Model;
+using SnapshotFlow.Stack;
+using SnapshotFlow.Stack.Processes;
+using SnapshotFlow.Store;
+
+namespace SnapshotFlow.Bench.FreezeWindow;
+
+/// <summary>
+/// Images through the API, the product as processes: from the moment at which the guest's agent had frozen to the moment at which it had thawed, split into the slowest driver call
+/// and the rest. The guest is the demonstration's, whose freeze and thaw take about a millisecond: what is left is ours.
+/// </summary>
+internal static class FreezeWindows
+{
+    public static async Task MeasureAsync(string directory, RbdOptions? rbd, int rounds, CancellationToken ct)
+    {
+        Dictionary<string, string?> settings = new() { ["Volume__Backends__0__Concurrency"] = "32" };
+        if (rbd is not null)
+        {
+            settings["Volume__Backends__1__Name"] = "node-1@rbd";
+            settings["Volume__Backends__1__Driver"] = "rbd";
+            settings["Volume__Backends__1__Rbd__Pool"] = rbd.Pool;
+            settings["Volume__Backends__1__Rbd__User"] = rbd.User;
+            settings["Volume__Backends__1__Rbd__Conf"] = rbd.Conf;
+            settings["Volume__Backends__1__Concurrency"] = "32";
+        }
+
+        await using var stack = await DevelopmentStack.StartAsync(new() { StateDirectory = Path.Combine(directory, "state"), Ephemeral = true, Settings = settings }, _ => { }, ct);
+        using var tenant = new TenantClient(stack.Api, stack.Tokens.Tenant);
+        foreach (var resource in (string[])[Quota.Snapshots, Quota.Gigabytes])
+        {
+            await new QuotaStore(stack.Database).SetLimitAsync(Tokens.TenantProject, resource, Quota.Unlimited, ct);
+        }
+
+        Console.WriteLine($"## Freeze window of createImage: median / p99 ms of {rounds}");
+        Console.WriteLine();
+        Console.WriteLine("| Back end | Volumes | frozen | slowest driver call | the rest |");
+        Console.WriteLine("|---|---|---|---|---|");
+        foreach (var backend in rbd is null ? (string[])["file"] : ["file", "rbd"])
+        {
+            IVolumeDriver driver = backend == "rbd" ? new RbdVolumeDriver(rbd!, TimeProvider.System) : stack.Storage.Driver;
+            await driver.CheckAsync(ct);
+            foreach (var count in (int[])[1, 4, 8, 16])
+            {
+                var server = await RegisterAsync(stack, driver, $"{stack.Host}@{backend}", count, ct);
+                Samples frozen = new(), slowest = new(), rest = new();
+                for (var i = 0; i < rounds; i++)
+                {
+                    var image = await tenant.CreateImageAsync(server, $"{backend}-{count}-{i}", ct);
+                    var run = await tenant.WaitForEndAsync(image, TimeSpan.FromMinutes(2), ct);
+                    var evidence = run is { Status: "completed", Evidence: { Consistency: "application", FreezeMs: not null } found }
+                        ? found : throw new InvalidOperationException($"image {image} is {run.Status}, {run.Evidence?.Consistency}: {run.Reason?.Message}{run.Evidence?.Reason}");
+                    var driverTime = evidence.Cuts.Max(c => c.DurationMs);
+                    frozen.Add(evidence.FreezeMs!.Value);
+                    slowest.Add(driverTime);
+                    rest.Add(evidence.FreezeMs.Value - driverTime);
+                    await Task.WhenAll(evidence.Cuts.Select(c => driver.DeleteSnapshotAsync(
+                        VolumeId.Parse(c.VolumeId, CultureInfo.InvariantCulture), SnapshotId.Parse(c.SnapshotId, CultureInfo.InvariantCulture), ct)));
+                }
+
+                Console.WriteLine($"| {backend} | {count} | {frozen} | {slowest} | {rest} |");
+            }
+
+            (driver as IDisposable)?.Dispose();
+        }
+
+        Console.WriteLine();
+    }
+
+    /// <summary>A server with so many volumes in a back end, and a guest that can be frozen.</summary>
+    private static async Task<ServerId> RegisterAsync(DevelopmentStack stack, IVolumeDriver driver, string backend, int count, CancellationToken ct)
+    {
+        var (id, now) = (ServerId.New(), TimeProvider.System.GetUtcNow());
+        var volumes = Enumerable.Range(0, count).Select(_ => VolumeId.New()).ToList();
+        await Task.WhenAll(volumes.Select(v => driver.CreateVolumeAsync(v, 64L << 20, ct)));
+        var socket = Path.Combine(stack.SocketDirectory, $"{id.ToString()[..8]}.sock");
+        var disk = Path.Combine(stack.State.Logs, $"{id}.disk");
+        await using (var file = File.Create(disk))
+        {
+            file.SetLength(1 << 20);
+        }
+
+        await stack.StartProcessAsync(
+            new ChildCommand($"guest-{id.ToString()[..8]}", stack.Programs.DemoGuest, ["--agent", socket, "--journal", disk + ".journal", "--pause", "00:00:01", "--disk", disk]), ct);
+        var agent = new GuestAgents(new(), TimeProvider.System).Open($"qga:unix:{socket}");
+        await Wait.UntilAsync("the guest's agent to answer", TimeSpan.FromMinutes(1), async token => (await agent.ProbeAsync(token)).CanFreeze, ct);
+        await new ServerStore(stack.Database).RegisterAsync(
+            new ServerRegistration(
+                new Server
+                {
+                    Id = id, ProjectId = Tokens.TenantProject, UserId = Tokens.TenantUser, Name = $"bench-{count}", Host = stack.Host, VmState = VmState.Active, RootDeviceName = "/dev/vda",
+                    SystemMetadata = new Dictionary<string, string?> { ["image_base_image_ref"] = "", ["image_hw_qemu_guest_agent"] = "yes" },
+                    LaunchedAt = now, GuestAgentAddress = $"qga:unix:{socket}", CreatedAt = now,
+                },
+                [
+                    .. volumes.Select((v, i) => new BlockDevice
+                    {
+                        SourceType = "volume", DestinationType = "volume", BootIndex = i == 0 ? 0 : null, DeviceName = $"/dev/vd{(char)('a' + i)}", DiskBus = "virtio", DeviceType = "disk",
+                        VolumeId = v, VolumeSize = 1,
+                    }),
+                ],
+                [
+                    .. volumes.Select((v, i) => new VolumeRegistration(
+                        new Volume
+                        {
+                            Id = v, ProjectId = Tokens.TenantProject, UserId = Tokens.TenantUser, Name = $"bench-{i}", Status = VolumeStatus.InUse, SizeGib = 1, Bootable = i == 0, Backend = backend,
+                            CreatedAt = now,
+                        },
+                        i == 0 ? new Dictionary<string, string> { ["image_name"] = "bench" } : [])),
+                ]),
+            now, ct);
+        return id;
+    }
+}
