@@ -14,6 +14,11 @@ try
         return Migrations.Apply(builder.Configuration);
     }
 
+    if (args is ["setup", .. var what])
+    {
+        return await Setup.RunAsync(what);
+    }
+
     if (args is ["replay", .. var histories])
     {
         return await Histories.ReplayAsync(histories);

@@ -29,7 +29,7 @@ internal sealed class Fault(int status, string message, TimeSpan? retryAfter = n
 
     /// <summary>Says no for the reason that a run gave, as Block Storage and Image do: over quota is 413 there.</summary>
     public static Fault FromService(Refusal refusal) => refusal.Kind is ErrorKind.QuotaExceeded
-        ? new(StatusCodes.Status413PayloadTooLarge, refusal.Message, TimeSpan.Zero)
+        ? new(StatusCodes.Status413PayloadTooLarge, refusal.Message, TimeSpan.Zero) { OfRun = true }
         : From(refusal);
 
     /// <summary>Says no for the reason that a run gave.</summary>

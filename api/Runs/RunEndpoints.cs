@@ -24,7 +24,7 @@ internal static class RunEndpoints
         runs.MapGet("", ListAsync);
         runs.MapGet("/{id}", ShowAsync);
         runs.MapPost("/{id}/cancel", CancelAsync);
-        runs.MapPost("/{id}/restore", RestoreAsync);
+        runs.MapPost("/{id}/restore", RestoreAsync).RepeatableByKey(Policies.RestoreRun);
     }
 
     private static async Task<Results<Accepted<StartedRun>, Ok<PlanView>>> CreateAsync(

@@ -28,7 +28,7 @@ internal static class SnapshotEndpoints
         snapshots.MapGet("", ListAsync);
         snapshots.MapGet("/detail", ListDetailAsync);
         snapshots.MapGet("/{id}", ShowAsync);
-        snapshots.MapPost("", CreateAsync);
+        snapshots.MapPost("", CreateAsync).RepeatableByKey(Policies.CreateSnapshot);
         snapshots.MapDelete("/{id}", DeleteAsync);
     }
 

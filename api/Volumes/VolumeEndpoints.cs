@@ -27,7 +27,7 @@ internal static class VolumeEndpoints
         volumes.MapGet("", ListAsync);
         volumes.MapGet("/detail", ListDetailAsync);
         volumes.MapGet("/{id}", ShowAsync);
-        volumes.MapPost("", CreateAsync);
+        volumes.MapPost("", CreateAsync).RepeatableByKey(Policies.CreateVolume);
         volumes.MapDelete("/{id}", DeleteAsync);
     }
 

@@ -9,11 +9,11 @@ namespace SnapshotFlow.Bench.TemporalDev;
 /// <param name="Processors">Processor time per workflow.</param>
 internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan Percentile99, ProcessorTimes Processors)
 {
-    public static Task WarmUpAsync(ITemporalClient client, int workflows) => AtOnceAsync(
-        32, workflows, () => client.ExecuteWorkflowAsync((FanOut f) => f.RunAsync(1), new WorkflowOptions($"warm-up-{Guid.NewGuid():N}", WorkerRole.Queue)));
+    public static Task WarmUpAsync(ServerUnderTest server, int workflows) => AtOnceAsync(
+        32, workflows, () => server.Client.ExecuteWorkflowAsync((FanOut f) => f.RunAsync(1), new WorkflowOptions($"warm-up-{Guid.NewGuid():N}", WorkerRole.Queue)));
 
     /// <summary>A number of callers, each of which starts a workflow, waits for its result and begins again.</summary>
-    public static async Task<Measurement> TakeAsync(ITemporalClient client, ServerUnderTest server, int callers, int activities, TimeSpan length)
+    public static async Task<Measurement> TakeAsync(ServerUnderTest server, int callers, int activities, TimeSpan length)
     {
         var latencies = new ConcurrentBag<TimeSpan>();
         var before = server.ProcessorTimes();
@@ -23,7 +23,7 @@ internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan P
             while (Stopwatch.GetElapsedTime(began) < length)
             {
                 var started = Stopwatch.GetTimestamp();
-                await client.ExecuteWorkflowAsync((FanOut f) => f.RunAsync(activities), new WorkflowOptions($"bench-{Guid.NewGuid():N}", WorkerRole.Queue));
+                await server.Client.ExecuteWorkflowAsync((FanOut f) => f.RunAsync(activities), new WorkflowOptions($"bench-{Guid.NewGuid():N}", WorkerRole.Queue));
                 latencies.Add(Stopwatch.GetElapsedTime(started));
             }
         }));
@@ -37,9 +37,9 @@ internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan P
     }
 
     /// <summary>Starts runs that stay open, and waits until each has its timer.</summary>
-    public static Task OpenAsync(ITemporalClient client, int count) => AtOnceAsync(64, count, async () =>
+    public static Task OpenAsync(ServerUnderTest server, int count) => AtOnceAsync(64, count, async () =>
     {
-        var handle = await client.StartWorkflowAsync((Parked p) => p.RunAsync(), new WorkflowOptions($"parked-{Guid.NewGuid():N}", WorkerRole.Queue));
+        var handle = await server.Client.StartWorkflowAsync((Parked p) => p.RunAsync(), new WorkflowOptions($"parked-{Guid.NewGuid():N}", WorkerRole.Queue));
 
         // Answered by the worker, and only after the task that starts the timer.
         await handle.QueryAsync(p => p.IsParked());

@@ -1,7 +1,6 @@
 using System.Globalization;
 using SnapshotFlow.Bench.TemporalDev;
 using SnapshotFlow.Tests.TemporalDev.Durability;
-using Temporalio.Client;
 
 if (args is [WorkerRole.Argument, var address])
 {
@@ -35,10 +34,9 @@ try
         cluster = await PrivatePostgres.StartAsync();
     }
 
-    foreach (var store in options.Stores)
+    foreach (var openRuns in options.OpenRuns)
     {
-        var database = store == "memory" ? null : options.Database ?? await cluster!.CreateDatabaseAsync();
-        await MeasureAsync(store, database);
+        await MeasureAsync(openRuns);
     }
 
     report.Compare();
@@ -52,34 +50,53 @@ finally
     }
 }
 
-async Task MeasureAsync(string store, string? database)
+// Each number of open runs has servers and workers of its own, so that nothing of what was measured before is measured again. The stores take turns row
+// by row: what else the machine does meanwhile falls on both.
+async Task MeasureAsync(int openRuns)
 {
-    using var server = new ServerUnderTest(database, database is null ? null : cluster?.ProcessId);
-    var start = await server.StartAsync();
-    report.Fact(store, "start until it listens", $"{start.TotalMilliseconds:0} ms");
-    report.Fact(store, "memory after the start", $"{server.ServerMemory:0} MiB");
-    await server.StartWorkerAsync();
-    var client = await TemporalClient.ConnectAsync(new TemporalClientConnectOptions(server.Address));
-    await Measurement.WarmUpAsync(client, options.WarmUp);
-    var open = 0;
-    foreach (var runs in options.OpenRuns)
+    var subjects = new List<ServerUnderTest>();
+    try
     {
-        await Measurement.OpenAsync(client, runs - open);
-        open = runs;
-        report.Fact(store, $"memory with {runs} open runs", $"{server.ServerMemory:0} MiB");
+        foreach (var store in options.Stores)
+        {
+            var database = store == "memory" ? null : options.Database ?? await cluster!.CreateDatabaseAsync();
+            var server = new ServerUnderTest(store, database, database is null ? null : cluster?.ProcessId);
+            subjects.Add(server);
+            await PrepareAsync(server, openRuns);
+        }
+
         foreach (var activities in options.Activities)
         {
             foreach (var callers in options.Callers)
             {
-                report.Row(store, runs, activities, callers, await Measurement.TakeAsync(client, server, callers, activities, options.Length));
+                foreach (var server in subjects)
+                {
+                    report.Row(server.Store, openRuns, activities, callers, await Measurement.TakeAsync(server, callers, activities, options.Length));
+                }
             }
         }
-    }
 
-    if (database is not null)
-    {
-        await server.KillAsync();
-        var again = await server.StartAsync();
-        report.Fact(store, $"start after a kill with {open} open runs", $"{again.TotalMilliseconds:0} ms");
+        foreach (var server in subjects.Where(s => s.Store == "durable"))
+        {
+            await server.KillAsync();
+            var again = await server.StartAsync();
+            report.Fact(server.Store, $"start after a kill with {openRuns} open runs", $"{again.TotalMilliseconds:0} ms");
+        }
     }
+    finally
+    {
+        subjects.ForEach(server => server.Dispose());
+    }
+}
+
+async Task PrepareAsync(ServerUnderTest server, int openRuns)
+{
+    var start = await server.StartAsync();
+    report.Fact(server.Store, "start until it listens", $"{start.TotalMilliseconds:0} ms");
+    report.Fact(server.Store, "memory after the start", $"{server.ServerMemory:0} MiB");
+    await server.StartWorkerAsync();
+    await Measurement.WarmUpAsync(server, options.WarmUp);
+    report.Fact(server.Store, $"memory after {options.WarmUp} workflows", $"{server.ServerMemory:0} MiB");
+    await Measurement.OpenAsync(server, openRuns);
+    report.Fact(server.Store, $"memory with {openRuns} open runs", $"{server.ServerMemory:0} MiB");
 }

@@ -11,7 +11,7 @@ internal sealed class Report
 
     public void Row(string store, int openRuns, int activities, int callers, Measurement measured)
     {
-        if (rows.Keys.All(k => k.Store != store || k.OpenRuns != openRuns))
+        if (rows.Keys.All(k => k.OpenRuns != openRuns))
         {
             Console.WriteLine("\n| store | open runs | activities | callers | workflows/s | p50 | p99 | server CPU | database CPU | worker CPU | client CPU |");
             Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|");

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using SnapshotFlow.Tests.TemporalDev.Durability;
+using Temporalio.Client;
 
 namespace SnapshotFlow.Bench.TemporalDev;
 
@@ -15,13 +16,20 @@ internal sealed class ServerUnderTest : IDisposable
     private ChildProcess? server;
     private ChildProcess? worker;
 
+    /// <param name="store">Its name in the report.</param>
     /// <param name="database">Null for a server that keeps everything in memory.</param>
     /// <param name="databaseProcess">The database's first process, if it is one whose processor time counts.</param>
-    public ServerUnderTest(string? database, int? databaseProcess)
+    public ServerUnderTest(string store, string? database, int? databaseProcess)
     {
+        Store = store;
         this.database = database;
         this.databaseProcess = databaseProcess;
     }
+
+    public string Store { get; }
+
+    /// <summary>The client process's connection; there once the worker is started.</summary>
+    public ITemporalClient Client { get; private set; } = null!;
 
     public string Address => $"127.0.0.1:{port}";
 
@@ -79,6 +87,7 @@ internal sealed class ServerUnderTest : IDisposable
             }
         });
         await ready.Task.WaitAsync(TimeSpan.FromMinutes(1));
+        Client = await TemporalClient.ConnectAsync(new TemporalClientConnectOptions(Address));
     }
 
     public void Dispose()

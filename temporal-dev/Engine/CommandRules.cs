@@ -15,6 +15,7 @@ internal sealed class CommandRules
 {
     private readonly Run run;
     private readonly RespondWorkflowTaskCompletedRequest request;
+    private readonly Dictionary<CommandType, int> asked = [];
     private readonly HashSet<string> newActivities = [];
     private readonly HashSet<string> newTimers = [];
     private readonly HashSet<string> goneTimers = [];
@@ -43,7 +44,10 @@ internal sealed class CommandRules
         Command.AttributesOneofCase.CancelTimerCommandAttributes => Check(command.CancelTimerCommandAttributes),
         Command.AttributesOneofCase.RecordMarkerCommandAttributes => command.RecordMarkerCommandAttributes.MarkerName.Length == 0
             ? new(WorkflowTaskFailedCause.BadRecordMarkerAttributes, "MarkerName is not set on RecordMarkerCommand.")
-            : null,
+            : TooLarge(
+                command.RecordMarkerCommandAttributes,
+                WorkflowTaskFailedCause.BadRecordMarkerAttributes,
+                "RecordMarkerCommandAttributes.Details"),
         Command.AttributesOneofCase.UpsertWorkflowSearchAttributesCommandAttributes =>
             run.Engine.SearchAttributes.FindFault(run.Chain.Namespace, command.UpsertWorkflowSearchAttributesCommandAttributes.SearchAttributes) is { } unknown
                 ? new(WorkflowTaskFailedCause.BadSearchAttributes, unknown)
@@ -58,18 +62,21 @@ internal sealed class CommandRules
                 : null,
         Command.AttributesOneofCase.StartChildWorkflowExecutionCommandAttributes => Check(command.StartChildWorkflowExecutionCommandAttributes),
         Command.AttributesOneofCase.SignalExternalWorkflowExecutionCommandAttributes => Check(command.SignalExternalWorkflowExecutionCommandAttributes),
-        Command.AttributesOneofCase.RequestCancelExternalWorkflowExecutionCommandAttributes =>
-            command.RequestCancelExternalWorkflowExecutionCommandAttributes.WorkflowId.Length == 0
-                ? new(WorkflowTaskFailedCause.BadRequestCancelExternalWorkflowExecutionAttributes, "WorkflowId is not set on RequestCancelExternalWorkflowExecutionCommand.")
-                : null,
+        Command.AttributesOneofCase.RequestCancelExternalWorkflowExecutionCommandAttributes => Check(command.RequestCancelExternalWorkflowExecutionCommandAttributes),
         Command.AttributesOneofCase.CompleteWorkflowExecutionCommandAttributes => TooLarge(
             command.CompleteWorkflowExecutionCommandAttributes.Result,
             WorkflowTaskFailedCause.BadCompleteWorkflowExecutionAttributes,
             "CompleteWorkflowExecutionCommandAttributes.Result"),
         Command.AttributesOneofCase.FailWorkflowExecutionCommandAttributes => command.FailWorkflowExecutionCommandAttributes.Failure is null
             ? new(WorkflowTaskFailedCause.BadFailWorkflowExecutionAttributes, "Failure is not set on FailWorkflowExecutionCommand.")
-            : null,
-        Command.AttributesOneofCase.CancelWorkflowExecutionCommandAttributes => null,
+            : TooLarge(
+                command.FailWorkflowExecutionCommandAttributes.Failure,
+                WorkflowTaskFailedCause.BadFailWorkflowExecutionAttributes,
+                "FailWorkflowExecutionCommandAttributes.Failure"),
+        Command.AttributesOneofCase.CancelWorkflowExecutionCommandAttributes => TooLarge(
+            command.CancelWorkflowExecutionCommandAttributes.Details,
+            WorkflowTaskFailedCause.BadCancelWorkflowExecutionAttributes,
+            "CancelWorkflowExecutionCommandAttributes.Details"),
         Command.AttributesOneofCase.ContinueAsNewWorkflowExecutionCommandAttributes => Check(command.ContinueAsNewWorkflowExecutionCommandAttributes),
         Command.AttributesOneofCase.ScheduleNexusOperationCommandAttributes or Command.AttributesOneofCase.RequestCancelNexusOperationCommandAttributes =>
             new(WorkflowTaskFailedCause.FeatureDisabled, "Nexus operations are not implemented by temporal-dev."),
@@ -92,6 +99,11 @@ internal sealed class CommandRules
         if (!ProtoTime.IsSet(activity.ScheduleToCloseTimeout) && !ProtoTime.IsSet(activity.StartToCloseTimeout))
         {
             return new(cause, $"A valid StartToClose or ScheduleToCloseTimeout is not set on ScheduleActivityTaskCommand. ActivityId={activity.ActivityId} ActivityType={activity.ActivityType.Name}");
+        }
+
+        if (IsOverLimit(CommandType.ScheduleActivityTask, run.PendingActivityCount))
+        {
+            return TooManyPending(WorkflowTaskFailedCause.PendingActivitiesLimitExceeded, "activities");
         }
 
         if (run.HasActivity(activity.ActivityId) || !newActivities.Add(activity.ActivityId))
@@ -149,6 +161,11 @@ internal sealed class CommandRules
             return new(cause, "WorkflowType is not set on StartChildWorkflowExecutionCommand.");
         }
 
+        if (IsOverLimit(CommandType.StartChildWorkflowExecution, run.PendingChildCount))
+        {
+            return TooManyPending(WorkflowTaskFailedCause.PendingChildWorkflowsLimitExceeded, "child workflows");
+        }
+
         if (run.Engine.SearchAttributes.FindFault(run.Chain.Namespace, child.SearchAttributes) is { } unknown)
         {
             return new(WorkflowTaskFailedCause.BadSearchAttributes, unknown);
@@ -156,7 +173,8 @@ internal sealed class CommandRules
 
         return RetryPolicyRules.FindFault(child.RetryPolicy) is { } fault
             ? new(cause, fault)
-            : TooLarge(child.Input, cause, "StartChildWorkflowExecutionCommandAttributes.Input");
+            : TooLarge(child.Input, cause, "StartChildWorkflowExecutionCommandAttributes.Input")
+                ?? TooLarge(child.Memo, cause, "StartChildWorkflowExecutionCommandAttributes.Memo");
     }
 
     private CommandFault? Check(SignalExternalWorkflowExecutionCommandAttributes signal)
@@ -167,10 +185,39 @@ internal sealed class CommandRules
             return new(cause, "WorkflowId is not set on SignalExternalWorkflowExecutionCommand.");
         }
 
+        if (IsOverLimit(CommandType.SignalExternalWorkflowExecution, run.OwedCount(EffectKind.SignalExternal)))
+        {
+            return TooManyPending(WorkflowTaskFailedCause.PendingSignalsLimitExceeded, "signals");
+        }
+
         return signal.SignalName.Length == 0
             ? new(cause, "SignalName is not set on SignalExternalWorkflowExecutionCommand.")
             : TooLarge(signal.Input, WorkflowTaskFailedCause.BadSignalInputSize, "SignalExternalWorkflowExecutionCommandAttributes.Input");
     }
+
+    private CommandFault? Check(RequestCancelExternalWorkflowExecutionCommandAttributes cancel)
+    {
+        if (cancel.WorkflowId.Length == 0)
+        {
+            return new(
+                WorkflowTaskFailedCause.BadRequestCancelExternalWorkflowExecutionAttributes,
+                "WorkflowId is not set on RequestCancelExternalWorkflowExecutionCommand.");
+        }
+
+        return IsOverLimit(CommandType.RequestCancelExternalWorkflowExecution, run.OwedCount(EffectKind.CancelExternal))
+            ? TooManyPending(WorkflowTaskFailedCause.PendingRequestCancelLimitExceeded, "requests to cancel external workflows")
+            : null;
+    }
+
+    /// <summary>Counts one more command of the kind, and says whether that is one too many beside those that are pending.</summary>
+    private bool IsOverLimit(CommandType type, int pending)
+    {
+        asked[type] = asked.GetValueOrDefault(type) + 1;
+        return pending + asked[type] > run.Engine.Options.PendingLimit;
+    }
+
+    private CommandFault TooManyPending(WorkflowTaskFailedCause cause, string what) =>
+        new(cause, $"the number of pending {what}, {run.Engine.Options.PendingLimit}, has reached the per-workflow limit of {run.Engine.Options.PendingLimit}");
 
     private CommandFault? Check(ContinueAsNewWorkflowExecutionCommandAttributes next)
     {
@@ -182,13 +229,14 @@ internal sealed class CommandRules
 
         return RetryPolicyRules.FindFault(next.RetryPolicy) is { } fault
             ? new(cause, fault)
-            : TooLarge(next.Input, cause, "ContinueAsNewWorkflowExecutionCommandAttributes.Input");
+            : TooLarge(next.Input, cause, "ContinueAsNewWorkflowExecutionCommandAttributes.Input")
+                ?? TooLarge(next.Memo, cause, "ContinueAsNewWorkflowExecutionCommandAttributes.Memo");
     }
 
     private CommandFault? Check(Message message) => run.FindFault(message);
 
-    private CommandFault? TooLarge(Payloads? payloads, WorkflowTaskFailedCause cause, string what) =>
-        payloads is not null && payloads.CalculateSize() > run.Engine.Options.BlobSizeLimit
+    private CommandFault? TooLarge(IMessage? blob, WorkflowTaskFailedCause cause, string what) =>
+        blob is not null && blob.CalculateSize() > run.Engine.Options.BlobSizeLimit
             ? new(cause, $"{what} exceeds size limit of {run.Engine.Options.BlobSizeLimit} bytes.")
             : null;
 }

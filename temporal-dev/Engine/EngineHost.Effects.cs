@@ -41,7 +41,9 @@ internal sealed partial class EngineHost
         {
             if (Namespaces.Contains(initiated.Namespace))
             {
-                child = (await StartAsync(initiated.Namespace, initiated.WorkflowId, source.ChildStart(effect, RequestId(source, effect)))).Run;
+                var outcome = await StartAsync(initiated.Namespace, initiated.WorkflowId, source.ChildStart(effect, RequestId(source, effect)));
+                child = outcome.Started || IsChild(outcome.Run, source) ? outcome.Run : null;
+                failed = StartChildWorkflowExecutionFailedCause.WorkflowAlreadyExists;
             }
             else
             {
@@ -53,7 +55,7 @@ internal sealed partial class EngineHost
             failed = StartChildWorkflowExecutionFailedCause.WorkflowAlreadyExists;
         }
 
-        await TransitAsync(source.Chain, work =>
+        await TransitAsync(source, work =>
         {
             if (child is null)
             {
@@ -80,7 +82,7 @@ internal sealed partial class EngineHost
             else
             {
                 var run = await FindTargetAsync(source, initiated.Namespace, target, initiated.ChildWorkflowOnly);
-                await TransitAsync(run.Chain, work => run.Signal(work, new WorkflowExecutionSignaledEventAttributes
+                await TransitAsync(run, work => run.Signal(work, new WorkflowExecutionSignaledEventAttributes
                 {
                     SignalName = initiated.SignalName,
                     Input = initiated.Input,
@@ -121,7 +123,7 @@ internal sealed partial class EngineHost
                     Control = initiated.Control,
                 },
             };
-        await TransitAsync(source.Chain, work => source.ExternalDelivered(work, effect, result));
+        await TransitAsync(source, work => source.ExternalDelivered(work, effect, result));
     }
 
     private async Task CancelExternalAsync(Run source, Effect effect)
@@ -138,7 +140,7 @@ internal sealed partial class EngineHost
             else
             {
                 var run = await FindTargetAsync(source, initiated.Namespace, target, initiated.ChildWorkflowOnly);
-                await TransitAsync(run.Chain, work => run.RequestCancel(work, new WorkflowExecutionCancelRequestedEventAttributes
+                await TransitAsync(run, work => run.RequestCancel(work, new WorkflowExecutionCancelRequestedEventAttributes
                 {
                     Cause = initiated.Reason,
                     ExternalInitiatedEventId = effect.EventId,
@@ -176,15 +178,18 @@ internal sealed partial class EngineHost
                     Control = initiated.Control,
                 },
             };
-        await TransitAsync(source.Chain, work => source.ExternalDelivered(work, effect, result));
+        await TransitAsync(source, work => source.ExternalDelivered(work, effect, result));
     }
 
     /// <summary>The target of a signal or cancel; for "child only" it must be this run's child.</summary>
     private async Task<Run> FindTargetAsync(Run source, string @namespace, WorkflowExecution target, bool childOnly)
     {
         var run = await FindAsync(@namespace, target);
-        return !childOnly || run.Started.ParentWorkflowExecution?.RunId == source.RunId ? run : throw Fault.WorkflowNotFound(target.WorkflowId);
+        return !childOnly || IsChild(run, source) ? run : throw Fault.WorkflowNotFound(target.WorkflowId);
     }
+
+    private static bool IsChild(Run run, Run source) => run.Started.ParentWorkflowExecution is { } parent
+        && parent.WorkflowId == source.Chain.WorkflowId && Peek(source, () => source.Continues(parent.RunId));
 
     private async Task NotifyParentAsync(Run source, Effect effect)
     {
@@ -193,7 +198,7 @@ internal sealed partial class EngineHost
         try
         {
             var parent = await FindParentAsync(started);
-            await TransitAsync(parent.Chain, work => parent.ChildClosed(
+            await TransitAsync(parent, work => parent.ChildClosed(
                 work, started.ParentInitiatedEventId, source.FirstRunId, Run.ExecutionOf(source), close));
         }
         catch (Fault fault) when (fault.Code == StatusCode.NotFound)
@@ -201,7 +206,7 @@ internal sealed partial class EngineHost
             // The parent was deleted: nobody is left to be told.
         }
 
-        await TransitAsync(source.Chain, work => source.Settle(work, effect));
+        await TransitAsync(source, work => source.Settle(work, effect));
     }
 
     /// <summary>The run that waits for the child: the one that started it, or the one to which that was reset.</summary>
@@ -222,7 +227,7 @@ internal sealed partial class EngineHost
         try
         {
             var child = await FindChildAsync(source, initiated, effect.ChildRunId);
-            await TransitAsync(child.Chain, work =>
+            await TransitAsync(child, work =>
             {
                 if (!child.IsOpen)
                 {
@@ -250,14 +255,14 @@ internal sealed partial class EngineHost
             // The child never started, or is gone already.
         }
 
-        await TransitAsync(source.Chain, work => source.Settle(work, effect));
+        await TransitAsync(source, work => source.Settle(work, effect));
     }
 
     /// <summary>The newest run of this run's child, which may have been continued since it was started.</summary>
     private async Task<Run> FindChildAsync(Run source, StartChildWorkflowExecutionInitiatedEventAttributes initiated, string firstRunId)
     {
         var current = await FindAsync(initiated.Namespace, initiated.WorkflowId, "");
-        var isOurs = current.Started.ParentWorkflowExecution?.RunId == source.RunId && (firstRunId.Length == 0 || current.FirstRunId == firstRunId);
+        var isOurs = firstRunId.Length == 0 ? IsChild(current, source) : current.FirstRunId == firstRunId;
         return isOurs ? current : throw Fault.WorkflowNotFound(initiated.WorkflowId);
     }
 }

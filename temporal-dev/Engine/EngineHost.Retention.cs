@@ -9,11 +9,17 @@ internal sealed partial class EngineHost
 
     private readonly CancellationTokenSource stopping = new();
 
-    public void KeepRetention()
+    /// <summary>Begins what the server does by itself from time to time.</summary>
+    public void KeepHouse()
     {
         if (!Clock.CanSkip)
         {
             InBackground(SweepAsync);
+        }
+
+        if (Commits.IsDurable)
+        {
+            InBackground(UnloadIdleAsync);
         }
     }
 

@@ -104,6 +104,27 @@ internal sealed partial class EngineHost : IAsyncDisposable
         return work.Refusal is { } refusal ? throw refusal : result;
     }
 
+    /// <summary>The same for one run, whose history may have left memory since it was found.</summary>
+    public async Task<T> TransitAsync<T>(Run run, Func<UnitOfWork, T> transition)
+    {
+        while (true)
+        {
+            var (done, result) = await TransitAsync(run.Chain, work => run.IsLoaded ? (true, transition(work)) : (false, default(T)!));
+            if (done)
+            {
+                return result;
+            }
+
+            await LoadAsync(run);
+        }
+    }
+
+    public Task TransitAsync(Run run, Action<UnitOfWork> transition) => TransitAsync(run, work =>
+    {
+        transition(work);
+        return true;
+    });
+
     public Task TransitAsync(WorkflowChain chain, Action<UnitOfWork> transition) => TransitAsync(chain, work =>
     {
         transition(work);
@@ -141,6 +162,7 @@ internal sealed partial class EngineHost : IAsyncDisposable
         lock (chain.Gate)
         {
             run = runId.Length == 0 ? chain.Current : chain.Runs.GetValueOrDefault(runId);
+            run?.Use();
             known = chain.LastCommit;
         }
 
@@ -175,26 +197,36 @@ internal sealed partial class EngineHost : IAsyncDisposable
     /// <summary>Reads state of a run under its lock, and answers (or throws) once that state is durable.</summary>
     public async Task<T> ReadAsync<T>(Run run, Func<T> read)
     {
-        T result = default!;
-        ExceptionDispatchInfo? error = null;
-        Task known;
-        lock (run.Chain.Gate)
+        while (true)
         {
-            try
+            T result = default!;
+            ExceptionDispatchInfo? error = null;
+            Task known;
+            bool isLoaded;
+            lock (run.Chain.Gate)
             {
-                result = read();
-            }
-            catch (Exception e)
-            {
-                error = ExceptionDispatchInfo.Capture(e);
+                isLoaded = run.IsLoaded;
+                try
+                {
+                    result = isLoaded ? read() : result;
+                }
+                catch (Exception e)
+                {
+                    error = ExceptionDispatchInfo.Capture(e);
+                }
+
+                known = run.Chain.LastCommit;
             }
 
-            known = run.Chain.LastCommit;
+            await known;
+            error?.Throw();
+            if (isLoaded)
+            {
+                return result;
+            }
+
+            await LoadAsync(run);
         }
-
-        await known;
-        error?.Throw();
-        return result;
     }
 
     /// <summary>The alarm of a run has rung. Called on the clock's thread, which therefore cannot jump before the run has reacted.</summary>
@@ -249,14 +281,18 @@ internal sealed partial class EngineHost : IAsyncDisposable
             Adopt(Run.FromHeader(this, Chain(key.Namespace, key.WorkflowId), key.RunId, header), header);
         }
 
-        var live = new List<Run>();
-        foreach (var stored in state.Live)
+        // Rebuilding a run is work for a processor and touches nothing but the run.
+        var live = new Run[state.Live.Count];
+        Parallel.For(0, live.Length, i =>
         {
-            var run = new Run(this, Chain(stored.Key.Namespace, stored.Key.WorkflowId), stored.Key.RunId);
-            run.Restore(stored.Events, stored.Side, stored.Header.StartRequestId);
+            var stored = state.Live[i];
+            live[i] = new Run(this, Chain(stored.Key.Namespace, stored.Key.WorkflowId), stored.Key.RunId);
+            live[i].Restore(stored.Events, stored.Side, stored.Header.StartRequestId);
+        });
+        foreach (var (run, stored) in live.Zip(state.Live))
+        {
             taskId = Math.Max(taskId, stored.Events.Count == 0 ? 0 : stored.Events[^1].TaskId);
             Adopt(run, stored.Header);
-            live.Add(run);
         }
 
         foreach (var run in live)
@@ -286,7 +322,8 @@ internal sealed partial class EngineHost : IAsyncDisposable
         Visibility.Put(run.Chain.Namespace, run.Info());
     }
 
-    private async Task LoadAsync(Run run)
+    /// <summary>Brings a closed run's history back into memory.</summary>
+    public async Task LoadAsync(Run run)
     {
         var stored = await store.LoadRunAsync(run.Key, CancellationToken.None) ?? throw Fault.WorkflowNotFound(run.Chain.WorkflowId);
         lock (run.Chain.Gate)
@@ -294,6 +331,8 @@ internal sealed partial class EngineHost : IAsyncDisposable
             if (!run.IsLoaded)
             {
                 run.Restore(stored.Events, stored.Side, stored.Header.StartRequestId);
+                run.Use();
+                NoteClosed(run);
             }
         }
     }

@@ -19,11 +19,12 @@ internal static class Failures
         TimeoutFailureInfo = new TimeoutFailureInfo { TimeoutType = TimeoutType.StartToClose },
     };
 
-    public static Failure TooLarge(string what) => new()
+    /// <summary>Texts: source: Temporal history service.</summary>
+    public static Failure TooLarge(string what, bool nonRetryable = true) => new()
     {
         Message = $"{what} exceeds size limit.",
         Source = Source,
-        ServerFailureInfo = new ServerFailureInfo { NonRetryable = true },
+        ServerFailureInfo = new ServerFailureInfo { NonRetryable = nonRetryable },
     };
 
     public static Failure Application(string message, string type) => new()

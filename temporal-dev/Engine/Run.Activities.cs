@@ -9,6 +9,8 @@ internal sealed partial class Run
 {
     private readonly Dictionary<long, PendingActivity> activities = [];
 
+    public int PendingActivityCount => activities.Count;
+
     public bool HasActivity(string activityId) => activities.Values.Any(a => a.Scheduled.ActivityId == activityId);
 
     public bool WasActivityScheduled(long scheduledEventId) =>
@@ -103,9 +105,12 @@ internal sealed partial class Run
 
     /// <summary>Hands the activity out. Null when the offer is out of date.</summary>
     public PollActivityTaskQueueResponse? StartActivity(UnitOfWork work, TaskOffer offer, string identity) =>
+        WaitingActivity(offer) is { } activity ? StartActivity(work, activity, identity) : null;
+
+    private PendingActivity? WaitingActivity(TaskOffer offer) =>
         activities.TryGetValue(offer.EventId, out var activity) && activity is { Phase: ActivityPhase.Scheduled, Closing: false, Pause: null }
             && activity.Sequence == offer.Attempt && activity.Scheduled.TaskQueue.Name == offer.Queue.Name
-            ? StartActivity(work, activity, identity)
+            ? activity
             : null;
 
     private PollActivityTaskQueueResponse StartActivity(UnitOfWork work, PendingActivity activity, string identity)
@@ -144,14 +149,29 @@ internal sealed partial class Run
     }
 
     /// <summary>A dead poller's activity: nobody has seen this attempt, so it is offered again as it was.</summary>
-    public void TakeBackActivity(UnitOfWork work, TaskOffer offer)
+    public void TakeBackActivity(UnitOfWork work, ByteString unseenToken)
     {
-        if (activities.TryGetValue(offer.EventId, out var activity) && activity.Phase == ActivityPhase.Started && activity.Sequence == offer.Attempt && !activity.Closing)
+        var unseen = TaskToken.Decode(unseenToken, TaskKind.Activity);
+        if (activities.TryGetValue(unseen.EventId, out var activity) && activity.Phase == ActivityPhase.Started && activity.Sequence == unseen.Attempt && !activity.Closing)
         {
             activity.Phase = ActivityPhase.Scheduled;
             activity.StartedTime = null;
             work.Touch(this);
             OfferActivity(work, activity);
+        }
+    }
+
+    /// <summary>The tasks that a completion's answer carried, when nobody has seen that answer.</summary>
+    public void TakeBack(UnitOfWork work, RespondWorkflowTaskCompletedResponse unseen)
+    {
+        foreach (var activity in unseen.ActivityTasks)
+        {
+            TakeBackActivity(work, activity.TaskToken);
+        }
+
+        if (unseen.WorkflowTask is { } next)
+        {
+            TakeBackWorkflowTask(work, next.TaskToken);
         }
     }
 
@@ -183,7 +203,7 @@ internal sealed partial class Run
 
     public void CompleteActivity(UnitOfWork work, PendingActivity activity, Payloads? result, string identity, WorkerVersionStamp? worker)
     {
-        if (result is not null && result.CalculateSize() > Engine.Options.BlobSizeLimit)
+        if (IsTooLarge(result))
         {
             FailActivity(work, activity, Failures.TooLarge("Complete result"), identity, null);
             return;
@@ -204,7 +224,16 @@ internal sealed partial class Run
     public void FailActivity(UnitOfWork work, PendingActivity activity, Failure? failure, string identity, Payloads? lastHeartbeat)
     {
         failure ??= new Failure { Message = "activity failed", ServerFailureInfo = new ServerFailureInfo() };
-        if (lastHeartbeat is not null)
+        if (IsTooLarge(failure))
+        {
+            failure = Failures.TooLarge("Failure", nonRetryable: false);
+        }
+
+        if (IsTooLarge(lastHeartbeat))
+        {
+            failure = Failures.TooLarge("Heartbeat details");
+        }
+        else if (lastHeartbeat is not null)
         {
             activity.HeartbeatDetails = lastHeartbeat;
             activity.LastHeartbeatTime = work.Now;
@@ -233,15 +262,31 @@ internal sealed partial class Run
             throw Fault.Invalid("ActivityTask is not cancel requested.");
         }
 
+        if (IsTooLarge(details))
+        {
+            FailActivity(work, activity, Failures.TooLarge("Cancel details"), identity, null);
+            return;
+        }
+
         CloseCanceled(work, activity, details, identity);
     }
 
-    public void Heartbeat(UnitOfWork work, PendingActivity activity, Payloads? details)
+    /// <summary>False when the details are over the size limit: the activity has failed with that, and its worker should stop.</summary>
+    public bool Heartbeat(UnitOfWork work, PendingActivity activity, Payloads? details, string identity)
     {
+        if (IsTooLarge(details))
+        {
+            FailActivity(work, activity, Failures.TooLarge("Heartbeat details"), identity, null);
+            return false;
+        }
+
         activity.LastHeartbeatTime = work.Now;
         activity.HeartbeatDetails = details;
         work.Touch(this);
+        return true;
     }
+
+    private bool IsTooLarge(IMessage? blob) => blob is not null && blob.CalculateSize() > Engine.Options.BlobSizeLimit;
 
     private void RequestCancelActivity(Completion completion, Command command)
     {

@@ -26,6 +26,10 @@ internal sealed partial class Run
 
     public IReadOnlyList<Effect> Outbox => outbox;
 
+    public int PendingChildCount => children.Count;
+
+    public int OwedCount(EffectKind kind) => outbox.Count(o => o.Kind == kind);
+
     private void InitiateChild(Completion completion, Command command)
     {
         var asked = command.StartChildWorkflowExecutionCommandAttributes;
@@ -120,7 +124,10 @@ internal sealed partial class Run
         var initiated = Event(effect.EventId).StartChildWorkflowExecutionInitiatedEventAttributes;
         var attributes = StartAttributes.OfChild(this, effect.EventId, initiated, Engine.Clock.GetUtcNow());
         var run = new NewRun(Guid.NewGuid().ToString(), requestId, attributes) { UserMetadata = Event(effect.EventId).UserMetadata };
-        return new StartRequest(run, initiated.WorkflowIdReusePolicy, WorkflowIdConflictPolicy.Fail);
+        var conflict = laterChildren.TryGetValue(initiated.WorkflowId, out var makesWay)
+            ? makesWay ? WorkflowIdConflictPolicy.TerminateExisting : WorkflowIdConflictPolicy.UseExisting
+            : WorkflowIdConflictPolicy.Fail;
+        return new StartRequest(run, initiated.WorkflowIdReusePolicy, conflict);
     }
 
     public void ChildStarted(UnitOfWork work, Effect effect, WorkflowExecution child)
@@ -159,8 +166,14 @@ internal sealed partial class Run
     /// <param name="first">The run that this parent started; its close may be that of a later run.</param>
     public void ChildClosed(UnitOfWork work, long initiatedEventId, string firstRunId, WorkflowExecution child, HistoryEvent close)
     {
-        if (!IsOpen || !children.TryGetValue(initiatedEventId, out var pending) || pending.Closing
-            || pending.Initiated.WorkflowId != child.WorkflowId || (pending.Execution is { } known && known.RunId != firstRunId))
+        var pending = children.GetValueOrDefault(initiatedEventId);
+        if (pending is null || pending.Initiated.WorkflowId != child.WorkflowId)
+        {
+            // A run to which the parent was reset may have taken the child over under another event.
+            pending = children.Values.FirstOrDefault(c => c.Execution is { } taken && taken.WorkflowId == child.WorkflowId && taken.RunId == firstRunId);
+        }
+
+        if (!IsOpen || pending is null || pending.Closing || (pending.Execution is { } known && known.RunId != firstRunId))
         {
             return;
         }

@@ -64,7 +64,9 @@ internal sealed partial class Run
         Close(completion.Work, e, null);
     }
 
-    public void Terminate(UnitOfWork work, string reason, Payloads? details, string identity, IEnumerable<Link>? links = null)
+    /// <param name="resetTo">The run that takes over; children and parent then stay with it.</param>
+    public void Terminate(
+        UnitOfWork work, string reason, Payloads? details, string identity, IEnumerable<Link>? links = null, Run? resetTo = null)
     {
         if (!IsOpen)
         {
@@ -82,7 +84,13 @@ internal sealed partial class Run
             },
         };
         e.Links.Add(links ?? []);
-        Close(work, Append(work, e), null);
+        Append(work, e);
+        if (resetTo is not null)
+        {
+            openChildren.Clear();
+        }
+
+        Close(work, e, null, tellsParent: resetTo is null);
     }
 
     /// <summary>The run timeout or the execution timeout has come. Only the former leaves room for a retry.</summary>
@@ -104,6 +112,13 @@ internal sealed partial class Run
     /// <summary>The run ends while a worker has its task: the task fails, and what was buffered is written before the close.</summary>
     private void EndStartedTask(UnitOfWork work, string identity)
     {
+        if (task is { IsSpeculative: true, Phase: WorkflowTaskPhase.Scheduled })
+        {
+            // Nobody has seen it, and the history has not either.
+            task.IsSpeculative = false;
+            task.Phase = WorkflowTaskPhase.None;
+        }
+
         if (task.Phase == WorkflowTaskPhase.Started)
         {
             if (!task.IsTransient)
@@ -126,14 +141,14 @@ internal sealed partial class Run
     }
 
     /// <summary>The close event is written. What remains is what others are owed.</summary>
-    private void Close(UnitOfWork work, HistoryEvent close, NewRun? next)
+    private void Close(UnitOfWork work, HistoryEvent close, NewRun? next, bool tellsParent = true)
     {
         if (next is not null)
         {
             var run = Begin(work, Engine, Chain, next);
             MoveUpdatesTo(work, run);
         }
-        else if (Started.ParentWorkflowExecution is not null)
+        else if (tellsParent && Started.ParentWorkflowExecution is not null)
         {
             Emit(work, new Effect(EffectKind.NotifyParent, close.EventId));
         }
@@ -147,6 +162,8 @@ internal sealed partial class Run
         CloseUpdates(work);
         DispatchQueries(work);
         var closed = new ClosedRun(Key, FirstRunId, Status, close, next?.RunId);
+        Use();
+        work.AfterCommit(() => Engine.NoteClosed(this));
         work.AfterCommit(() => Engine.Announce(closed));
     }
 

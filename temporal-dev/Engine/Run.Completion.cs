@@ -31,6 +31,12 @@ internal sealed partial class Run
             return response;
         }
 
+        if (IsWithoutEffect(request))
+        {
+            DiscardSpeculativeTask(work, request, response);
+            return response;
+        }
+
         WriteTaskCompleted(work, request);
         var completion = new Completion(work, request, history.Count);
         foreach (var command in request.Commands)
@@ -53,15 +59,55 @@ internal sealed partial class Run
             return response;
         }
 
-        if (FlushBuffered(work) || completion.NeedsTask || request.ForceCreateNewWorkflowTask || HasUpdatesToSend)
+        RejectUnprocessedUpdates(work);
+        if (FlushBuffered(work) || completion.NeedsTask || request.ForceCreateNewWorkflowTask)
         {
             EnsureWorkflowTask(work);
         }
+        else if (HasUpdatesToSend)
+        {
+            ScheduleSpeculativeTask(work);
+        }
 
+        EndWhenTooLong(work);
         response.WorkflowTask = request.ReturnNewWorkflowTask ? StartNextTaskInline(work, request) : null;
         StartEagerActivities(completion, response);
         DispatchQueries(work);
         return response;
+    }
+
+    /// <summary>
+    /// A speculative task whose worker has only rejected updates, or passed them over. Where events went along with it, the worker must be
+    /// able to see the same events again.
+    /// </summary>
+    private bool IsWithoutEffect(RespondWorkflowTaskCompletedRequest request) =>
+        task.IsSpeculative
+        && request.Commands.Count == 0
+        && !request.ForceCreateNewWorkflowTask
+        && request.Messages.All(m => m.Body.Is(Temporalio.Api.Update.V1.Rejection.Descriptor))
+        && (request.Capabilities?.DiscardSpeculativeWorkflowTaskWithEvents == true || history.Count == PreviousStartedEventId + 1);
+
+    /// <summary>The task leaves no event. The worker is told from which event on it will see the history again.</summary>
+    private void DiscardSpeculativeTask(UnitOfWork work, RespondWorkflowTaskCompletedRequest request, RespondWorkflowTaskCompletedResponse response)
+    {
+        task.IsSpeculative = false;
+        task.Phase = WorkflowTaskPhase.None;
+        work.Touch(this);
+        var completion = new Completion(work, request, 0);
+        foreach (var message in request.Messages)
+        {
+            ApplyMessage(completion, message);
+        }
+
+        RejectUnprocessedUpdates(work);
+        if (HasUpdatesToSend)
+        {
+            ScheduleSpeculativeTask(work);
+        }
+
+        response.ResetHistoryEventId = PreviousStartedEventId;
+        response.WorkflowTask = request.ReturnNewWorkflowTask ? StartNextTaskInline(work, request) : null;
+        DispatchQueries(work);
     }
 
     /// <summary>Writes the completed task, and for a transient one first the two events that were held back.</summary>
@@ -74,7 +120,7 @@ internal sealed partial class Run
             Append(work, new HistoryEvent
             {
                 EventTime = ProtoTime.Stamp(task.ScheduledTime),
-                WorkflowTaskScheduledEventAttributes = TransientScheduledAttributes(),
+                WorkflowTaskScheduledEventAttributes = ScheduledTaskAttributes(null, task.Attempt),
             });
             Append(work, new HistoryEvent { EventTime = startedTime, WorkflowTaskStartedEventAttributes = started });
         }
@@ -117,16 +163,39 @@ internal sealed partial class Run
     {
         if (task.Phase == WorkflowTaskPhase.Started)
         {
-            occurrence.EventTime = ProtoTime.Stamp(work.Now);
-            buffered.Add(occurrence);
+            Buffer(work, occurrence);
             MarkBuffered(occurrence);
-            work.Touch(this);
         }
         else
         {
             Settle(work, occurrence);
             EnsureWorkflowTask(work);
+            EndWhenTooLong(work);
         }
+    }
+
+    /// <summary>Source: Temporal: a run whose history is over its limits is terminated by the server.</summary>
+    private void EndWhenTooLong(UnitOfWork work)
+    {
+        var reason = history.Count > Engine.Options.HistoryCountLimit ? "Workflow history count exceeds limit."
+            : HistorySize > Engine.Options.HistorySizeLimit ? "Workflow history size exceeds limit."
+            : null;
+        if (reason is not null && IsOpen)
+        {
+            Terminate(work, reason, null, "history-service");
+        }
+    }
+
+    private void Buffer(UnitOfWork work, HistoryEvent occurrence)
+    {
+        if (task.IsSpeculative)
+        {
+            WriteSpeculativeTask(work);
+        }
+
+        occurrence.EventTime = ProtoTime.Stamp(work.Now);
+        buffered.Add(occurrence);
+        work.Touch(this);
     }
 
     /// <summary>Appends what was held back, leaving out what has lost its target. True when anything was appended.</summary>

@@ -75,16 +75,7 @@ internal sealed partial class Run
             };
         }
 
-        foreach (var callback in Started.CompletionCallbacks)
-        {
-            response.Callbacks.Add(new CallbackInfo
-            {
-                Callback = callback,
-                Trigger = new CallbackInfo.Types.Trigger { WorkflowClosed = new CallbackInfo.Types.WorkflowClosed() },
-                RegistrationTime = ProtoTime.Stamp(StartTime),
-                State = CallbackState.Standby,
-            });
-        }
+        response.Callbacks.Add(Started.CompletionCallbacks.Select(callback => (callback, StartTime)).Concat(attachedCallbacks).Select(Describe));
 
         return response;
     }
@@ -134,6 +125,16 @@ internal sealed partial class Run
 
         return info;
     }
+
+    /// <summary>Callbacks are kept and shown. Calling them is a part of Nexus, and after the close they say so.</summary>
+    private CallbackInfo Describe((Callback Callback, DateTimeOffset Since) registered) => new()
+    {
+        Callback = registered.Callback,
+        Trigger = new CallbackInfo.Types.Trigger { WorkflowClosed = new CallbackInfo.Types.WorkflowClosed() },
+        RegistrationTime = ProtoTime.Stamp(registered.Since),
+        State = IsOpen ? CallbackState.Standby : CallbackState.Blocked,
+        BlockedReason = IsOpen ? "" : "temporal-dev does not implement Nexus: completion callbacks are not called.",
+    };
 
     private static PendingChildExecutionInfo Describe(PendingChild child) => new()
     {

@@ -3,6 +3,7 @@ namespace SnapshotFlow.TemporalDev.Engine;
 /// <summary>What callers attach to a run that is already open.</summary>
 internal sealed partial class Run
 {
+    private readonly List<(Callback Callback, DateTimeOffset Since)> attachedCallbacks = [];
     private readonly List<(string RequestId, long EventId, EventType Type)> attachedRequests = [];
 
     /// <summary>Whether a start with this request id led to this run.</summary>
@@ -35,9 +36,7 @@ internal sealed partial class Run
 
         if (task.Phase == WorkflowTaskPhase.Started)
         {
-            e.EventTime = Time.ProtoTime.Stamp(work.Now);
-            buffered.Add(e);
-            work.Touch(this);
+            Buffer(work, e);
         }
         else
         {
@@ -47,6 +46,7 @@ internal sealed partial class Run
 
     private void ApplyOptions(HistoryEvent e)
     {
+        attachedCallbacks.AddRange(e.WorkflowExecutionOptionsUpdatedEventAttributes.AttachedCompletionCallbacks.Select(c => (c, Time.ProtoTime.Instant(e.EventTime))));
         if (e.WorkflowExecutionOptionsUpdatedEventAttributes.AttachedRequestId is { Length: > 0 } requestId)
         {
             attachedRequests.Add((requestId, e.EventId, e.EventType));

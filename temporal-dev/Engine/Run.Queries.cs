@@ -32,6 +32,12 @@ internal sealed partial class Run
     /// <summary>How long a query waits in a sticky queue before the worker there is given up.</summary>
     private static readonly TimeSpan StickyQueryPatience = TimeSpan.FromSeconds(5);
 
+    /// <summary>Source: Temporal, common.FailureReason and query validation.</summary>
+    private const string QueryResultTooLarge = "Query result size exceeds limit.";
+
+    /// <summary>From this attempt of a workflow task on, its workflow counts as failing and is not queried. Source: Temporal history service.</summary>
+    private const int FailedTaskAttempt = 3;
+
     private readonly Dictionary<string, PendingQuery> queries = new(StringComparer.Ordinal);
 
     public PendingQuery Ask(UnitOfWork work, WorkflowQuery query)
@@ -39,6 +45,11 @@ internal sealed partial class Run
         if (!IsOpen && PreviousStartedEventId == 0)
         {
             throw new Fault(StatusCode.FailedPrecondition, "Workflow closed before a worker has run it; it cannot be queried.", new WorkflowNotReadyFailure());
+        }
+
+        if (task.Phase != WorkflowTaskPhase.None && task.Attempt >= FailedTaskAttempt)
+        {
+            throw new Fault(StatusCode.FailedPrecondition, "Cannot query workflow due to Workflow Task in failed state.", new WorkflowNotReadyFailure());
         }
 
         var pending = new PendingQuery(Guid.NewGuid().ToString(), query);
@@ -121,12 +132,16 @@ internal sealed partial class Run
 
     public void AnswerQuery(TaskToken token, RespondQueryTaskCompletedRequest answer)
     {
-        if (!queries.Remove(token.QueryId, out var query))
+        if (!queries.Remove(token.Id, out var query))
         {
             throw Fault.NotFound("query task not found, or already expired");
         }
 
-        if (answer.CompletedType == QueryResultType.Answered)
+        if (IsTooLarge(answer.QueryResult))
+        {
+            query.Fail(QueryResultTooLarge, null);
+        }
+        else if (answer.CompletedType == QueryResultType.Answered)
         {
             query.TrySetResult(new QueryWorkflowResponse { QueryResult = answer.QueryResult });
         }
@@ -164,7 +179,11 @@ internal sealed partial class Run
                 continue;
             }
 
-            if (result.ResultType == QueryResultType.Answered)
+            if (IsTooLarge(result.Answer))
+            {
+                work.AfterCommit(() => query.Fail(QueryResultTooLarge, null));
+            }
+            else if (result.ResultType == QueryResultType.Answered)
             {
                 work.AfterCommit(() => query.TrySetResult(new QueryWorkflowResponse { QueryResult = result.Answer }));
             }

@@ -9,6 +9,9 @@ internal sealed partial class Run
     /// <summary>The run to which this one was reset; empty when it was not.</summary>
     public string ResetRunId { get; private set; } = "";
 
+    /// <summary>Children that the run before the reset had started behind the cut, and whether a new start of them ends the old one.</summary>
+    private readonly Dictionary<string, bool> laterChildren = new(StringComparer.Ordinal);
+
     /// <param name="request">Names the workflow task by the event that finished it.</param>
     public Run Reset(UnitOfWork work, ResetWorkflowExecutionRequest request)
     {
@@ -25,10 +28,11 @@ internal sealed partial class Run
         work.Touch(this);
         if (Chain.Current is { IsOpen: true } current)
         {
-            current.Terminate(work, $"Terminated by reset to run {reset.RunId}: {request.Reason}", null, request.Identity);
+            current.Terminate(work, $"Terminated by reset to run {reset.RunId}: {request.Reason}", null, request.Identity, resetTo: reset);
         }
 
         Chain.Add(reset);
+        reset.RememberLaterChildren(later);
         reset.Begin(work, this, request);
         reset.Reapply(work, later, request);
         reset.ScheduleWorkflowTask(work, 1);
@@ -42,13 +46,38 @@ internal sealed partial class Run
         var runs = new List<(Run, int)> { (this, (int)request.WorkflowTaskFinishEventId - 1) };
         var last = this;
         while (last.CloseEvent?.WorkflowExecutionContinuedAsNewEventAttributes?.NewExecutionRunId is { } next
-            && Chain.Runs.TryGetValue(next, out var continued) && continued.IsLoaded)
+            && Chain.Runs.TryGetValue(next, out var continued))
         {
             runs.Add((continued, 0));
             last = continued;
         }
 
         return runs;
+    }
+
+    /// <summary>Source: Temporal: a child that was started behind the cut makes way for its new start, unless it is to outlive its parent.</summary>
+    private void RememberLaterChildren(List<(Run Run, int From)> later)
+    {
+        foreach (var child in later.SelectMany(run => run.Run.history.Skip(run.From)).Select(e => e.StartChildWorkflowExecutionInitiatedEventAttributes).OfType<StartChildWorkflowExecutionInitiatedEventAttributes>())
+        {
+            laterChildren[child.WorkflowId] = child.ParentClosePolicy == ParentClosePolicy.Terminate;
+        }
+    }
+
+    /// <summary>Whether this run goes on where the run of that id was cut.</summary>
+    public bool Continues(string runId)
+    {
+        while (runId != RunId)
+        {
+            if (!Chain.Runs.TryGetValue(runId, out var earlier) || earlier.ResetRunId.Length == 0)
+            {
+                return false;
+            }
+
+            runId = earlier.ResetRunId;
+        }
+
+        return true;
     }
 
     /// <summary>The workflow task at which the history is cut fails, and that failure gives the workflow its new random seed.</summary>

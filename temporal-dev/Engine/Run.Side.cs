@@ -12,6 +12,8 @@ internal sealed record RunSide
 
     public string ResetRunId { get; init; } = "";
 
+    public Dictionary<string, bool>? LaterChildren { get; init; }
+
     public bool FirstTaskPending { get; init; }
 
     public string? StickyQueue { get; init; }
@@ -79,6 +81,7 @@ internal sealed partial class Run
     {
         StateTransitions = StateTransitions,
         ResetRunId = ResetRunId,
+        LaterChildren = laterChildren.Count == 0 ? null : new(laterChildren),
         FirstTaskPending = firstTaskPending,
         StickyQueue = stickyQueue,
         StickyTimeout = stickyTimeout,
@@ -124,12 +127,38 @@ internal sealed partial class Run
         return run;
     }
 
+    /// <summary>Leaves only the header in memory. False while somebody is still owed something that is not in the store.</summary>
+    public bool TryUnload()
+    {
+        if (!IsLoaded || IsOpen || outbox.Count > 0 || queries.Count > 0 || sealedEvents < history.Count)
+        {
+            return !IsLoaded;
+        }
+
+        headerInfo = Info();
+        IsLoaded = false;
+        history.Clear();
+        history.TrimExcess();
+        updates.Clear();
+        memo.Clear();
+        searchAttributes.Clear();
+        signalRequestIds.Clear();
+        openChildren.Clear();
+        Started = new WorkflowExecutionStartedEventAttributes();
+        return true;
+    }
+
     /// <summary>Builds the state from the run's own events and the side record.</summary>
     public void Restore(IReadOnlyList<HistoryEvent> events, byte[] side, string startRequestId)
     {
         StartRequestId = startRequestId;
         Status = WorkflowExecutionStatus.Running;
         CloseTime = null;
+        CancelRequested = false;
+        HistorySize = 0;
+        PreviousStartedEventId = 0;
+        attachedRequests.Clear();
+        attachedCallbacks.Clear();
         IsLoaded = true;
         Fold(events);
         sealedEvents = history.Count;
@@ -151,6 +180,11 @@ internal sealed partial class Run
     {
         StateTransitions = side.StateTransitions;
         ResetRunId = side.ResetRunId ?? "";
+        foreach (var (workflowId, makesWay) in side.LaterChildren ?? [])
+        {
+            laterChildren[workflowId] = makesWay;
+        }
+
         firstTaskPending = side.FirstTaskPending;
         stickyQueue = side.StickyQueue;
         stickyTimeout = side.StickyTimeout;
@@ -206,6 +240,11 @@ internal sealed partial class Run
         {
             Arm();
             OfferAgain(work);
+        }
+
+        else
+        {
+            Engine.NoteClosed(this);
         }
 
         foreach (var effect in outbox)

@@ -67,7 +67,7 @@ internal sealed partial class Run
         var update = new UpdateState(request.Meta.UpdateId, request);
         updates.Add(update.Id, update);
         work.Touch(this);
-        EnsureWorkflowTask(work);
+        ScheduleSpeculativeTask(work);
         return update;
     }
 
@@ -146,13 +146,31 @@ internal sealed partial class Run
         }
         else if (message.Body.TryUnpack<Rejection>(out var rejection))
         {
-            update.Outcome = new Outcome { Failure = rejection.Failure };
-            update.Stage = UpdateWorkflowExecutionLifecycleStage.Completed;
-            updates.Remove(update.Id);
-            work.Touch(this);
+            Reject(work, update, rejection.Failure);
         }
 
         update.Announce(work);
+    }
+
+    private void Reject(UnitOfWork work, UpdateState update, Failure? failure)
+    {
+        update.Outcome = new Outcome { Failure = failure };
+        update.Stage = UpdateWorkflowExecutionLifecycleStage.Completed;
+        updates.Remove(update.Id);
+        work.Touch(this);
+        update.Announce(work);
+    }
+
+    /// <summary>The worker has completed the task and said nothing about an update that came with it: it does not know updates.</summary>
+    private void RejectUnprocessedUpdates(UnitOfWork work)
+    {
+        foreach (var update in updates.Values.Where(u => u is { Stage: UpdateWorkflowExecutionLifecycleStage.Admitted, IsSent: true }).ToList())
+        {
+            // Text and type: source: Temporal history service.
+            Reject(work, update, Failures.Application(
+                "Workflow Update is rejected because it wasn't processed by worker. Probably, Workflow Update is not supported by the worker.",
+                "UnprocessedUpdate"));
+        }
     }
 
     private void ApplyUpdate(HistoryEvent e)

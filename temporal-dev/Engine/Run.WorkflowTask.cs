@@ -40,8 +40,18 @@ internal sealed class WorkflowTaskState
 
     public string Identity { get; set; } = "";
 
+    /// <summary>
+    /// Made only to carry updates: its events are written when anything else happens to the run or when it has an effect. If its worker
+    /// rejects all that it carries, it leaves no trace.
+    /// </summary>
+    public bool IsSpeculative { get; set; }
+
     [System.Text.Json.Serialization.JsonIgnore]
     public bool IsTransient => Attempt > 1;
+
+    /// <summary>Its events are not in the history yet.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public bool IsUnwritten => IsTransient || IsSpeculative;
 
     public void CopyFrom(WorkflowTaskState other)
     {
@@ -56,6 +66,7 @@ internal sealed class WorkflowTaskState
         BackoffUntil = other.BackoffUntil;
         RequestId = other.RequestId;
         Identity = other.Identity;
+        IsSpeculative = other.IsSpeculative;
     }
 }
 
@@ -105,18 +116,7 @@ internal sealed partial class Run
         if (attempt == 1)
         {
             task.BackoffUntil = null;
-            var sticky = stickyQueue is not null && Engine.Matching.IsStickyAlive(WorkflowQueue(stickyQueue)) ? stickyQueue : null;
-            Append(work, new HistoryEvent
-            {
-                WorkflowTaskScheduledEventAttributes = new WorkflowTaskScheduledEventAttributes
-                {
-                    TaskQueue = sticky is null
-                        ? new TaskQueueName { Name = NormalQueue, Kind = TaskQueueKind.Normal }
-                        : new TaskQueueName { Name = sticky, Kind = TaskQueueKind.Sticky, NormalName = NormalQueue },
-                    StartToCloseTimeout = Started.WorkflowTaskTimeout,
-                    Attempt = 1,
-                },
-            });
+            Append(work, new HistoryEvent { WorkflowTaskScheduledEventAttributes = ScheduledTaskAttributes(LiveStickyQueue, 1) });
         }
         else
         {
@@ -139,6 +139,57 @@ internal sealed partial class Run
             Arm(new Deadline(DeadlineKind.WorkflowTaskBackoff, task.ScheduledEventId, attempt));
         }
     }
+
+    /// <summary>Schedules a task that carries updates and is written down only if it turns out to have an effect.</summary>
+    private void ScheduleSpeculativeTask(UnitOfWork work)
+    {
+        if (!IsOpen || task.Phase != WorkflowTaskPhase.None || IsDelayed)
+        {
+            return;
+        }
+
+        task.Phase = WorkflowTaskPhase.Scheduled;
+        task.IsSpeculative = true;
+        task.ScheduledEventId = NextEventId;
+        task.StartedEventId = 0;
+        task.Attempt = 1;
+        task.ScheduledTime = work.Now;
+        task.OriginalScheduledTime = work.Now;
+        task.StickyQueue = LiveStickyQueue;
+        task.BackoffUntil = null;
+        work.Touch(this);
+        OfferWorkflowTask(work);
+    }
+
+    /// <summary>The speculative task becomes an ordinary one: its events take the ids that were kept for them.</summary>
+    private void WriteSpeculativeTask(UnitOfWork work)
+    {
+        task.IsSpeculative = false;
+        var isStarted = task.Phase == WorkflowTaskPhase.Started;
+        var startedTime = ProtoTime.Stamp(task.StartedTime);
+        var started = isStarted ? StartedTaskAttributes(task.Identity, task.RequestId) : null;
+        Append(work, new HistoryEvent
+        {
+            EventTime = ProtoTime.Stamp(task.ScheduledTime),
+            WorkflowTaskScheduledEventAttributes = ScheduledTaskAttributes(task.StickyQueue, 1),
+        });
+        if (isStarted)
+        {
+            Append(work, new HistoryEvent { EventTime = startedTime, WorkflowTaskStartedEventAttributes = started });
+        }
+    }
+
+    private WorkflowTaskScheduledEventAttributes ScheduledTaskAttributes(string? sticky, int attempt) => new()
+    {
+        TaskQueue = sticky is null
+            ? new TaskQueueName { Name = NormalQueue, Kind = TaskQueueKind.Normal }
+            : new TaskQueueName { Name = sticky, Kind = TaskQueueKind.Sticky, NormalName = NormalQueue },
+        StartToCloseTimeout = Started.WorkflowTaskTimeout,
+        Attempt = attempt,
+    };
+
+    /// <summary>The sticky queue, unless its worker is gone.</summary>
+    private string? LiveStickyQueue => stickyQueue is not null && Engine.Matching.IsStickyAlive(WorkflowQueue(stickyQueue)) ? stickyQueue : null;
 
     private static TimeSpan TaskBackoff(int attempt)
     {
@@ -175,10 +226,15 @@ internal sealed partial class Run
         };
     }
 
+    /// <summary>Whether the workflow or activity task is still to be had, in the attempt that was offered.</summary>
+    public bool IsWaiting(TaskOffer offer) => offer.Kind == TaskKind.Workflow
+        ? IsOpen && task.Phase == WorkflowTaskPhase.Scheduled && task.ScheduledEventId == offer.EventId && task.Attempt == offer.Attempt
+        : WaitingActivity(offer) is not null;
+
     /// <summary>Hands the task out. Null when the offer is out of date.</summary>
     public PollWorkflowTaskQueueResponse? StartWorkflowTask(UnitOfWork work, TaskOffer offer, string identity, string requestId)
     {
-        if (!IsOpen || task.Phase != WorkflowTaskPhase.Scheduled || task.ScheduledEventId != offer.EventId || task.Attempt != offer.Attempt)
+        if (!IsWaiting(offer))
         {
             return null;
         }
@@ -187,18 +243,10 @@ internal sealed partial class Run
         {
             // Events have come since the failure, so this is not a repetition any more and is written down like any first attempt.
             task.Phase = WorkflowTaskPhase.None;
-            Append(work, new HistoryEvent
-            {
-                WorkflowTaskScheduledEventAttributes = new WorkflowTaskScheduledEventAttributes
-                {
-                    TaskQueue = new TaskQueueName { Name = NormalQueue, Kind = TaskQueueKind.Normal },
-                    StartToCloseTimeout = Started.WorkflowTaskTimeout,
-                    Attempt = 1,
-                },
-            });
+            Append(work, new HistoryEvent { WorkflowTaskScheduledEventAttributes = ScheduledTaskAttributes(null, 1) });
         }
 
-        if (task.IsTransient)
+        if (task.IsUnwritten)
         {
             task.Phase = WorkflowTaskPhase.Started;
             task.StartedEventId = task.ScheduledEventId + 1;
@@ -224,12 +272,18 @@ internal sealed partial class Run
             Identity = identity,
             RequestId = requestId,
             HistorySizeBytes = HistorySize,
-            SuggestContinueAsNew = history.Count >= Engine.Options.SuggestContinueAsNewAt,
         };
-        if (attributes.SuggestContinueAsNew)
+        if (history.Count >= Engine.Options.SuggestContinueAsNewAt)
         {
             attributes.SuggestContinueAsNewReasons.Add(SuggestContinueAsNewReason.TooManyHistoryEvents);
         }
+
+        if (HistorySize >= Engine.Options.SuggestContinueAsNewAtBytes)
+        {
+            attributes.SuggestContinueAsNewReasons.Add(SuggestContinueAsNewReason.HistorySizeTooLarge);
+        }
+
+        attributes.SuggestContinueAsNew = attributes.SuggestContinueAsNewReasons.Count > 0;
 
         return attributes;
     }
@@ -238,7 +292,7 @@ internal sealed partial class Run
     {
         var response = new PollWorkflowTaskQueueResponse
         {
-            TaskToken = new TaskToken(TaskKind.Workflow, Key, task.ScheduledEventId, task.Attempt).Encode(),
+            TaskToken = new TaskToken(TaskKind.Workflow, Key, task.ScheduledEventId, task.Attempt, task.RequestId).Encode(),
             WorkflowExecution = ExecutionOf(this),
             WorkflowType = Started.WorkflowType,
             PreviousStartedEventId = PreviousStartedEventId,
@@ -251,21 +305,21 @@ internal sealed partial class Run
         };
         var first = sticky ? (int)PreviousStartedEventId : 0;
         var page = new HistoryPage(first, HistoryPage.TaskPageSize);
-        response.NextPageToken = page.Fill(this, response.History, withTransientTask: task.IsTransient);
+        response.NextPageToken = page.Fill(this, response.History, withTransientTask: task.IsUnwritten);
         AttachQueries(response);
         SendUpdates(response);
         return response;
     }
 
-    /// <summary>The scheduled and started event of a transient task, with the ids they will have if it completes.</summary>
+    /// <summary>The scheduled and started event of a transient or speculative task, with the ids they will have if it completes.</summary>
     public IEnumerable<HistoryEvent> TransientTaskEvents()
     {
-        if (!task.IsTransient || task.Phase != WorkflowTaskPhase.Started || task.ScheduledEventId != NextEventId)
+        if (!task.IsUnwritten || task.Phase != WorkflowTaskPhase.Started || task.ScheduledEventId != NextEventId)
         {
             yield break;
         }
 
-        var scheduled = new HistoryEvent { EventTime = ProtoTime.Stamp(task.ScheduledTime), WorkflowTaskScheduledEventAttributes = TransientScheduledAttributes() };
+        var scheduled = new HistoryEvent { EventTime = ProtoTime.Stamp(task.ScheduledTime), WorkflowTaskScheduledEventAttributes = ScheduledTaskAttributes(task.StickyQueue, task.Attempt) };
         var started = new HistoryEvent
         {
             EventTime = ProtoTime.Stamp(task.StartedTime),
@@ -278,13 +332,6 @@ internal sealed partial class Run
         yield return scheduled;
         yield return started;
     }
-
-    private WorkflowTaskScheduledEventAttributes TransientScheduledAttributes() => new()
-    {
-        TaskQueue = new TaskQueueName { Name = NormalQueue, Kind = TaskQueueKind.Normal },
-        StartToCloseTimeout = Started.WorkflowTaskTimeout,
-        Attempt = task.Attempt,
-    };
 
     /// <summary>A worker, or the server itself, says that the task cannot be completed.</summary>
     public void FailWorkflowTask(UnitOfWork work, WorkflowTaskFailedCause cause, Failure? failure, string identity)
@@ -306,7 +353,8 @@ internal sealed partial class Run
     public void FailWorkflowTask(UnitOfWork work, TaskToken token, RespondWorkflowTaskFailedRequest request)
     {
         RequireStartedTask(token);
-        FailWorkflowTask(work, request.Cause, request.Failure, request.Identity);
+        var failure = IsTooLarge(request.Failure) ? Failures.TooLarge("Failure") : request.Failure;
+        FailWorkflowTask(work, request.Cause, failure, request.Identity);
     }
 
     private void TimeOutWorkflowTask(UnitOfWork work) => EndAttempt(work, new HistoryEvent
@@ -319,13 +367,31 @@ internal sealed partial class Run
         },
     });
 
-    /// <summary>The poller died while its task was being started: nobody has seen it, so it counts as timed out at once.</summary>
-    public void TakeBackWorkflowTask(UnitOfWork work, PollWorkflowTaskQueueResponse unseen)
+    /// <summary>
+    /// The poller died before it could see its task. A task whose start is in the history counts as timed out at once; any other is
+    /// offered again as it was.
+    /// </summary>
+    public void TakeBackWorkflowTask(UnitOfWork work, ByteString unseenToken)
     {
-        if (IsOpen && task.Phase == WorkflowTaskPhase.Started && task.StartedEventId == unseen.StartedEventId && task.Attempt == unseen.Attempt)
+        var unseen = TaskToken.Decode(unseenToken, TaskKind.Workflow);
+        if (!IsOpen || !IsStartedAs(unseen))
+        {
+            return;
+        }
+
+        if (!task.IsUnwritten)
         {
             TimeOutWorkflowTask(work);
+            return;
         }
+
+        task.Phase = WorkflowTaskPhase.Scheduled;
+        task.StartedEventId = 0;
+        task.StickyQueue = null;
+        TakeBackQueries();
+        TakeBackUpdates();
+        work.Touch(this);
+        OfferWorkflowTask(work);
     }
 
     /// <summary>Nobody took the task from the sticky queue: the worker that has the run in its cache is gone or busy.</summary>
@@ -392,11 +458,14 @@ internal sealed partial class Run
             throw Fault.AlreadyCompleted();
         }
 
-        if (task.Phase != WorkflowTaskPhase.Started || task.ScheduledEventId != token.EventId || task.Attempt != token.Attempt)
+        if (!IsStartedAs(token))
         {
             throw Fault.NotFound("Workflow task not found.");
         }
     }
+
+    private bool IsStartedAs(TaskToken token) => task.Phase == WorkflowTaskPhase.Started
+        && task.ScheduledEventId == token.EventId && task.Attempt == token.Attempt && task.RequestId == token.Id;
 
     private void ApplyWorkflowTask(HistoryEvent e)
     {

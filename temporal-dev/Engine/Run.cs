@@ -42,6 +42,9 @@ internal sealed partial class Run
     /// <summary>False for a closed run of which only the header is in memory.</summary>
     public bool IsLoaded { get; private set; } = true;
 
+    /// <summary>When somebody last asked for this run, as a timestamp of real time.</summary>
+    public long LastUsed { get; private set; }
+
     public WorkflowExecutionStatus Status { get; private set; } = WorkflowExecutionStatus.Running;
 
     public bool IsOpen => Status == WorkflowExecutionStatus.Running;
@@ -66,6 +69,8 @@ internal sealed partial class Run
     public long StateTransitions { get; private set; }
 
     private long NextEventId => history.Count + 1;
+
+    public void Use() => LastUsed = Engine.RealTime.GetTimestamp();
 
     public static WorkflowExecution ExecutionOf(Run run) => new() { WorkflowId = run.Chain.WorkflowId, RunId = run.RunId };
 
@@ -123,6 +128,11 @@ internal sealed partial class Run
     /// <summary>Appends one event: id, time and type are filled in here.</summary>
     private HistoryEvent Append(UnitOfWork work, HistoryEvent e)
     {
+        if (task.IsSpeculative)
+        {
+            WriteSpeculativeTask(work);
+        }
+
         e.EventId = NextEventId;
         e.EventTime ??= ProtoTime.Stamp(work.Now);
         e.EventType = EventTypes.Of(e);

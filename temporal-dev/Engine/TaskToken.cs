@@ -7,7 +7,8 @@ namespace SnapshotFlow.TemporalDev.Engine;
 /// What a worker shows when it answers. It names the run, the task and the attempt, and nothing that lives in memory only, so it
 /// is good after a restart of the server and an answer of an older attempt is recognised.
 /// </summary>
-internal sealed record TaskToken(TaskKind Kind, RunKey Run, long EventId, int Attempt, string QueryId = "")
+/// <param name="Id">Of the query, or of the hand-out of a workflow task: two speculative tasks may have the same event id and attempt.</param>
+internal sealed record TaskToken(TaskKind Kind, RunKey Run, long EventId, int Attempt, string Id = "")
 {
     private const byte Version = 1;
 
@@ -23,7 +24,7 @@ internal sealed record TaskToken(TaskKind Kind, RunKey Run, long EventId, int At
             writer.Write(Run.RunId);
             writer.Write(EventId);
             writer.Write(Attempt);
-            writer.Write(QueryId);
+            writer.Write(Id);
         }
 
         return UnsafeByteOperations.UnsafeWrap(bytes.ToArray());

@@ -13,6 +13,7 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
 {
     private readonly List<Run> touched = [];
     private readonly List<RunKey> deleted = [];
+    private readonly List<TaskOffer> offers = [];
     private readonly List<Action> published = [];
     private Run? rung;
 
@@ -46,7 +47,7 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
         AfterCommit(() => Engine.Visibility.Remove(run.Key.Namespace, run.RunId));
     }
 
-    public void Offer(TaskOffer offer) => published.Add(() => Engine.Matching.Offer(offer));
+    public void Offer(TaskOffer offer) => offers.Add(offer);
 
     public void AfterCommit(Action action) => published.Add(action);
 
@@ -55,6 +56,7 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
     {
         // Late news for a run that was deleted meanwhile must not bring it back.
         touched.RemoveAll(run => !Chain.Runs.ContainsKey(run.RunId));
+        HandOut();
         if (rung is not null && !touched.Contains(rung))
         {
             Engine.Clock.Update(rung.Alarm, rung.NextDue(), rung.Holds);
@@ -94,6 +96,34 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
         }
 
         return Chain.LastCommit;
+    }
+
+    /// <summary>
+    /// A task for which somebody waits already is started in the transition that offers it: one commit for both, and the waiting poll gets it
+    /// when that is durable. Any other goes to its queue then.
+    /// </summary>
+    private void HandOut()
+    {
+        foreach (var offer in offers)
+        {
+            if (offer.Kind == TaskKind.Query || !Chain.Runs.ContainsKey(offer.Run.RunId) || !offer.Run.IsWaiting(offer)
+                || Engine.Matching.Queue(offer.Queue).Reserve() is not { } poll)
+            {
+                AfterCommit(() => Engine.Matching.Offer(offer));
+                continue;
+            }
+
+            try
+            {
+                var started = poll.Start(this, offer);
+                AfterCommit(() => poll.SetResult(new Match(offer, started)));
+            }
+            catch (Exception e)
+            {
+                // The poll's caller hears of it, as if the poll had started the task itself.
+                AfterCommit(() => poll.SetException(e));
+            }
+        }
     }
 
     /// <summary>Called once, after the work is durable and outside every lock.</summary>

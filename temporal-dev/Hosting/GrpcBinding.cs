@@ -11,6 +11,12 @@ namespace SnapshotFlow.TemporalDev.Hosting;
 /// </summary>
 internal sealed partial class GrpcBinding(ILogger<GrpcBinding> logger)
 {
+    /// <summary>
+    /// Largest request in bytes, and the beginning of the text that refuses a larger one: by it a worker knows that trying again is of no use.
+    /// Source: gRPC's default limit, which the official server keeps, and its message.
+    /// </summary>
+    private const int LargestRequest = 4 * 1024 * 1024;
+
     private static readonly MethodInfo AddUnary = typeof(GrpcBinding).GetMethod(nameof(Add), BindingFlags.NonPublic | BindingFlags.Instance)!;
 
     /// <param name="service">Full name, for example <c>temporal.api.workflowservice.v1.WorkflowService</c>.</param>
@@ -42,7 +48,9 @@ internal sealed partial class GrpcBinding(ILogger<GrpcBinding> logger)
     {
         try
         {
-            return await method(request, context);
+            var answer = await method(request, context);
+            Undelivered.Watch(context);
+            return answer;
         }
         catch (Fault fault)
         {
@@ -70,7 +78,11 @@ internal sealed partial class GrpcBinding(ILogger<GrpcBinding> logger)
                 message.WriteTo(context.GetBufferWriter());
                 context.Complete();
             },
-            context => parser.ParseFrom(context.PayloadAsReadOnlySequence()));
+            context => context.PayloadLength <= LargestRequest
+                ? parser.ParseFrom(context.PayloadAsReadOnlySequence())
+                : throw new RpcException(new Status(
+                    StatusCode.ResourceExhausted,
+                    $"grpc: received message larger than max ({context.PayloadLength} vs. {LargestRequest})")));
     }
 
     private static partial class Log

@@ -36,5 +36,8 @@ public sealed record ServerOptions
     /// <summary>Another store than <see cref="Database"/> says. The server disposes it.</summary>
     public IStore? Store { get; init; }
 
+    /// <summary>The clock from which virtual time is made. Waits for tasks and answers stay in real time.</summary>
+    public TimeProvider SystemTime { get; init; } = TimeProvider.System;
+
     public LogLevel LogLevel { get; init; } = LogLevel.Warning;
 }

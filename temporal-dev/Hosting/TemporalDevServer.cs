@@ -24,7 +24,10 @@ public sealed class TemporalDevServer : IAsyncDisposable
     /// </summary>
     private const int MaxStreamsPerConnection = 10_000;
 
-    /// <summary>The default of 4 MiB is less than a workflow task may carry.</summary>
+    /// <summary>
+    /// The library's default of 4 MiB is less than a workflow task may carry. A request has its own limit, with its own text: see
+    /// <see cref="GrpcBinding"/>.
+    /// </summary>
     private const int MaxMessageBytes = 128 * 1024 * 1024;
 
     /// <summary>How long a stop waits for calls under way. None takes long once nobody waits for anything.</summary>
@@ -75,13 +78,15 @@ public sealed class TemporalDevServer : IAsyncDisposable
         workflows = new WorkflowService(engine, scheduler);
         try
         {
-            await engine.RecoverAsync(blob => Load(scheduler, blob), cancellationToken);
+            // The one waits for the database while the other compiles.
+            var recovering = Task.Run(() => engine.RecoverAsync(blob => Load(scheduler, blob), cancellationToken), cancellationToken);
+            Map(app, engine, workflows, new OperatorService(engine, scheduler), options);
+            await recovering;
             await RegisterAsync(engine, options);
             engine.RunClosed += closed => Tell(scheduler, closed);
             scheduler.Start();
-            Map(app, engine, workflows, new OperatorService(engine, scheduler), options);
             await StartListeningAsync(app, options, cancellationToken);
-            engine.KeepRetention();
+            engine.KeepHouse();
         }
         catch
         {
@@ -159,7 +164,7 @@ public sealed class TemporalDevServer : IAsyncDisposable
         var store = options.Store ?? (options.Database is { } database
             ? new PostgresStore(database, FailStop.Now, TimeProvider.System, loggers.CreateLogger<PostgresStore>())
             : new MemoryStore());
-        var clock = new VirtualClock(TimeProvider.System, options.IsTestServer, options.StartUnlocked);
+        var clock = new VirtualClock(options.SystemTime, options.IsTestServer, options.StartUnlocked);
         var commits = new CommitQueue(store, FailStop.Now);
         return new EngineHost(options.Engine, clock, TimeProvider.System, store, commits, loggers.CreateLogger<EngineHost>());
     }

@@ -1,7 +1,22 @@
+using SnapshotFlow.TemporalDev.Engine;
+
 namespace SnapshotFlow.TemporalDev.Matching;
 
 /// <summary>Who polls: what the queue remembers of it and what it needs to release its polls.</summary>
 internal sealed record Poller(string Identity, string WorkerInstanceKey, double? MaxTasksPerSecond = null);
+
+/// <summary>What a poll gets.</summary>
+/// <param name="Started">The poll's answer, if the task was started in the transition that offered it; otherwise the poller has to start it.</param>
+internal sealed record Match(TaskOffer Offer, object? Started = null);
+
+/// <summary>A poll that waits.</summary>
+/// <param name="start">Starts a task for this poll, in a transition of the task's run. Null when the task is not there any more.</param>
+internal sealed class ParkedPoll(Poller poller, Func<UnitOfWork, TaskOffer, object?> start) : TaskCompletionSource<Match?>(TaskCreationOptions.RunContinuationsAsynchronously)
+{
+    public Poller Poller { get; } = poller;
+
+    public object? Start(UnitOfWork work, TaskOffer offer) => start(work, offer);
+}
 
 /// <summary>One task queue: tasks without a poller on one side, pollers without a task on the other; never both.</summary>
 internal sealed class MatchingQueue(QueueKey key, TimeProvider time) : IDisposable
@@ -36,10 +51,31 @@ internal sealed class MatchingQueue(QueueKey key, TimeProvider time) : IDisposab
         }
     }
 
-    /// <summary>The next task, or null when <paramref name="wait"/> has passed or the worker was shut down.</summary>
-    public async Task<TaskOffer?> PollAsync(Poller poller, TimeSpan wait, CancellationToken cancellationToken)
+    /// <summary>
+    /// The poll that would get the next offer, taken out of the queue for whoever makes that offer: the task can then be started in the same
+    /// transition, and needs no second one. Null when nobody waits, or others wait before it, or the queue's rate is used up. The
+    /// poll waits for its result, whatever happens to its caller meanwhile.
+    /// </summary>
+    public ParkedPoll? Reserve()
     {
-        var poll = new ParkedPoll(poller);
+        lock (gate)
+        {
+            if (backlog.Count > 0 || parked.First is not { } first || rateLimit.TimeUntilNext() > TimeSpan.Zero)
+            {
+                return null;
+            }
+
+            rateLimit.Take();
+            parked.RemoveFirst();
+            return first.Value;
+        }
+    }
+
+    /// <summary>The next task, or null when <paramref name="wait"/> has passed or the worker was shut down.</summary>
+    /// <param name="start">See <see cref="ParkedPoll"/>.</param>
+    public async Task<Match?> PollAsync(Poller poller, Func<UnitOfWork, TaskOffer, object?> start, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        var poll = new ParkedPoll(poller, start);
         LinkedListNode<ParkedPoll> node;
         lock (gate)
         {
@@ -63,15 +99,15 @@ internal sealed class MatchingQueue(QueueKey key, TimeProvider time) : IDisposab
             await poll.Task;
         }
 
-        var offer = await poll.Task;
-        if (offer is not null && cancellationToken.IsCancellationRequested)
+        var match = await poll.Task;
+        if (match is { Started: null } && cancellationToken.IsCancellationRequested)
         {
             // The caller died between the match and here: nobody has seen this task, so the next poller gets it.
-            Offer(offer);
+            Offer(match.Offer);
             return null;
         }
 
-        return offer;
+        return match;
     }
 
     /// <summary>Answers every parked poll of one worker with nothing.</summary>
@@ -164,12 +200,12 @@ internal sealed class MatchingQueue(QueueKey key, TimeProvider time) : IDisposab
     {
         lock (gate)
         {
+            // One that is not in the list any more has a task, or will have it.
             if (node.List is not null)
             {
                 parked.Remove(node);
+                node.Value.TrySetResult(null);
             }
-
-            node.Value.TrySetResult(null);
         }
     }
 
@@ -186,7 +222,7 @@ internal sealed class MatchingQueue(QueueKey key, TimeProvider time) : IDisposab
 
             rateLimit.Take();
             parked.RemoveFirst();
-            waiting.Value.TrySetResult(backlog.Dequeue());
+            waiting.Value.TrySetResult(new Match(backlog.Dequeue()));
         }
     }
 
@@ -196,11 +232,6 @@ internal sealed class MatchingQueue(QueueKey key, TimeProvider time) : IDisposab
         {
             Match_NeedsLock();
         }
-    }
-
-    private sealed class ParkedPoll(Poller poller) : TaskCompletionSource<TaskOffer?>(TaskCreationOptions.RunContinuationsAsynchronously)
-    {
-        public Poller Poller { get; } = poller;
     }
 }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using SnapshotFlow.TemporalDev.Engine;
 
 namespace SnapshotFlow.TemporalDev.Matching;
 
@@ -20,14 +21,15 @@ internal sealed class MatchingService(TimeProvider realTime) : IDisposable
 
     public void Offer(TaskOffer offer) => Queue(offer.Queue).Offer(offer);
 
-    public async Task<TaskOffer?> PollAsync(QueueKey key, Poller poller, TimeSpan wait, CancellationToken cancellationToken)
+    public async Task<Match?> PollAsync(
+        QueueKey key, Poller poller, Func<UnitOfWork, TaskOffer, object?> start, TimeSpan wait, CancellationToken cancellationToken)
     {
         if (closed || (poller.WorkerInstanceKey.Length > 0 && shutDown.ContainsKey(poller.WorkerInstanceKey)))
         {
             return null;
         }
 
-        return await Queue(key).PollAsync(poller, wait, cancellationToken);
+        return await Queue(key).PollAsync(poller, start, wait, cancellationToken);
     }
 
     /// <summary>Whether offering to this sticky queue makes sense, or its worker is gone.</summary>

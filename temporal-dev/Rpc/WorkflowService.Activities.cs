@@ -10,17 +10,12 @@ internal sealed partial class WorkflowService
     {
         var key = RequireQueue(request.Namespace, request.TaskQueue, TaskQueueType.Activity);
         var poller = new Poller(request.Identity, request.WorkerInstanceKey, request.TaskQueueMetadata?.MaxTasksPerSecond);
-        return await PollAsync(key, poller, context, async offer =>
-        {
-            var response = await engine.TransitAsync(offer.Run.Chain, work => offer.Run.StartActivity(work, offer, request.Identity));
-            if (response is not null && context.CancellationToken.IsCancellationRequested)
-            {
-                await engine.TransitAsync(offer.Run.Chain, work => offer.Run.TakeBackActivity(work, offer));
-                return null;
-            }
-
-            return response;
-        }) ?? new PollActivityTaskQueueResponse();
+        return await PollAsync(
+            key,
+            poller,
+            context,
+            (work, offer) => offer.Run.StartActivity(work, offer, request.Identity),
+            (work, offer, unseen) => offer.Run.TakeBackActivity(work, unseen.TaskToken)) ?? new PollActivityTaskQueueResponse();
     }
 
     public async Task<RespondActivityTaskCompletedResponse> RespondActivityTaskCompleted(RespondActivityTaskCompletedRequest request, ServerCallContext context)
@@ -72,8 +67,7 @@ internal sealed partial class WorkflowService
         var response = new RecordActivityTaskHeartbeatResponse();
         await OnActivityAsync(request.TaskToken, (work, run, activity) =>
         {
-            run.Heartbeat(work, activity, request.Details);
-            response.CancelRequested = activity.IsCancelRequested;
+            response.CancelRequested = !run.Heartbeat(work, activity, request.Details, request.Identity) || activity.IsCancelRequested;
             response.ActivityPaused = activity.Pause is not null;
             response.ActivityReset = activity.Reset is not null;
         });
@@ -86,8 +80,7 @@ internal sealed partial class WorkflowService
         var response = new RecordActivityTaskHeartbeatByIdResponse();
         await OnActivityAsync(request.Namespace, request.WorkflowId, request.RunId, request.ActivityId, (work, run, activity) =>
         {
-            run.Heartbeat(work, activity, request.Details);
-            response.CancelRequested = activity.IsCancelRequested;
+            response.CancelRequested = !run.Heartbeat(work, activity, request.Details, request.Identity) || activity.IsCancelRequested;
             response.ActivityPaused = activity.Pause is not null;
             response.ActivityReset = activity.Reset is not null;
         });
@@ -98,7 +91,7 @@ internal sealed partial class WorkflowService
     {
         var token = TaskToken.Decode(taskToken, TaskKind.Activity);
         var run = await engine.FindAsync(token);
-        await engine.TransitAsync(run.Chain, work => transition(work, run, run.RequireActivity(token)));
+        await engine.TransitAsync(run, work => transition(work, run, run.RequireActivity(token)));
     }
 
     private async Task OnActivityAsync(

@@ -49,6 +49,7 @@ internal sealed partial class WorkflowService
         await OnRunAsync(request.Namespace, request.WorkflowExecution, (work, run) =>
         {
             RequireChain(run, request.FirstExecutionRunId);
+            RequireSize(request.Details, "Termination details");
             run.Terminate(work, request.Reason, request.Details, request.Identity, request.Links);
         });
         return new TerminateWorkflowExecutionResponse();
@@ -65,7 +66,7 @@ internal sealed partial class WorkflowService
     {
         RequireNamespace(request.Namespace);
         var run = await engine.FindAsync(request.Namespace, request.WorkflowExecution);
-        await engine.TransitAsync(run.Chain, work =>
+        await engine.TransitAsync(run, work =>
         {
             if (run.IsOpen)
             {
@@ -85,7 +86,13 @@ internal sealed partial class WorkflowService
         }
 
         var run = await engine.FindAsync(request.Namespace, request.WorkflowExecution);
-        var reset = await engine.TransitAsync(run.Chain, work =>
+        foreach (var other in await engine.ReadAsync(run, () => run.Chain.Runs.Values.Where(r => !r.IsLoaded).ToList()))
+        {
+            // Signals and updates of the runs that continued it are applied again.
+            await engine.LoadAsync(other);
+        }
+
+        var reset = await engine.TransitAsync(run, work =>
             run.Chain.Runs.Values.FirstOrDefault(r => r.HasRequest(request.RequestId)) ?? run.Reset(work, request));
         return new ResetWorkflowExecutionResponse { RunId = reset.RunId };
     }
@@ -98,6 +105,7 @@ internal sealed partial class WorkflowService
             throw Fault.Invalid("QueryType is not set on request.");
         }
 
+        RequireSize(request.Query.QueryArgs, "Query arguments");
         var run = await engine.FindAsync(request.Namespace, request.Execution);
         var status = await engine.ReadAsync(run, () => run.Status);
         if (Rejects(request.QueryRejectCondition, status))
@@ -105,7 +113,7 @@ internal sealed partial class WorkflowService
             return new QueryWorkflowResponse { QueryRejected = new Temporalio.Api.Query.V1.QueryRejected { Status = status } };
         }
 
-        var query = await engine.TransitAsync(run.Chain, work => run.Ask(work, request.Query));
+        var query = await engine.TransitAsync(run, work => run.Ask(work, request.Query));
         using var over = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, engine.Stopping);
         try
         {
@@ -117,7 +125,7 @@ internal sealed partial class WorkflowService
         }
         finally
         {
-            await engine.TransitAsync(run.Chain, _ => run.Forget(query));
+            await engine.TransitAsync(run, _ => run.Forget(query));
         }
     }
 
@@ -134,7 +142,7 @@ internal sealed partial class WorkflowService
         while (true)
         {
             var run = await engine.FindAsync(@namespace, execution);
-            var done = await engine.TransitAsync(run.Chain, work =>
+            var done = await engine.TransitAsync(run, work =>
             {
                 if (execution!.RunId.Length == 0 && run.Chain.Current != run)
                 {

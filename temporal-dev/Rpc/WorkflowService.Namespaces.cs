@@ -6,13 +6,20 @@ namespace SnapshotFlow.TemporalDev.Rpc;
 
 internal sealed partial class WorkflowService
 {
+    private const int DefaultNamespacePage = 100;
+
     public Task<DescribeNamespaceResponse> DescribeNamespace(DescribeNamespaceRequest request, ServerCallContext context) =>
         Task.FromResult(Present(request.Id.Length > 0 ? engine.Namespaces.RequireById(request.Id) : engine.Namespaces.Require(request.Namespace)));
 
     public Task<ListNamespacesResponse> ListNamespaces(ListNamespacesRequest request, ServerCallContext context)
     {
+        // The token is the last name that was given out: names are in order.
+        var after = request.NextPageToken.ToStringUtf8();
+        var rest = engine.Namespaces.All.Where(n => string.CompareOrdinal(n.NamespaceInfo.Name, after) > 0).ToList();
+        var size = request.PageSize > 0 ? request.PageSize : DefaultNamespacePage;
         var response = new ListNamespacesResponse();
-        response.Namespaces.Add(engine.Namespaces.All.Select(Present));
+        response.Namespaces.Add(rest.Take(size).Select(Present));
+        response.NextPageToken = rest.Count > size ? ByteString.CopyFromUtf8(response.Namespaces[^1].NamespaceInfo.Name) : ByteString.Empty;
         return Task.FromResult(response);
     }
 

@@ -42,9 +42,11 @@ internal sealed partial class WorkflowService
             throw Fault.Invalid("Update name is not set on request.");
         }
 
-        if (request.WaitPolicy is null || request.WaitPolicy.LifecycleStage == UpdateWorkflowExecutionLifecycleStage.Unspecified)
+        request.WaitPolicy ??= new WaitPolicy();
+        if (request.WaitPolicy.LifecycleStage == UpdateWorkflowExecutionLifecycleStage.Unspecified)
         {
-            throw Fault.Invalid("WaitPolicy is not set on request.");
+            // Source: Temporal frontend: who does not say waits for the end.
+            request.WaitPolicy.LifecycleStage = UpdateWorkflowExecutionLifecycleStage.Completed;
         }
 
         if (request.WaitPolicy.LifecycleStage == UpdateWorkflowExecutionLifecycleStage.Admitted)
@@ -63,11 +65,14 @@ internal sealed partial class WorkflowService
         return update;
     }
 
-    /// <summary>Answers when the update has come as far as asked, or with what is reached when the time is up.</summary>
+    /// <summary>
+    /// Answers when the update has come as far as asked, or with what is reached when the server's time is up. A caller with less time than that gets no
+    /// early answer: it would take it for a reason to ask again, beyond its own deadline. Source: Temporal history service.
+    /// </summary>
     private async Task<UpdateWorkflowExecutionResponse> AwaitStageAsync(
         Run run, UpdateState update, UpdateWorkflowExecutionLifecycleStage wanted, ServerCallContext context)
     {
-        var end = engine.RealTime.GetUtcNow() + LongPoll(context, LongestWait);
+        var end = engine.RealTime.GetUtcNow() + LongestWait;
         var timeIsUp = false;
         while (true)
         {

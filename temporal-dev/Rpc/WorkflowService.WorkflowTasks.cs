@@ -9,43 +9,39 @@ internal sealed partial class WorkflowService
     {
         var key = RequireQueue(request.Namespace, request.TaskQueue, TaskQueueType.Workflow);
         var poller = new Poller(request.Identity, request.WorkerInstanceKey);
-        return await PollAsync(key, poller, context, async offer =>
+        var response = await PollAsync(
+            key,
+            poller,
+            context,
+            (work, offer) => offer.Run.StartWorkflowTask(work, offer, request.Identity, Guid.NewGuid().ToString()),
+            (work, offer, unseen) => offer.Run.TakeBackWorkflowTask(work, unseen.TaskToken),
+            offer => engine.ReadAsync(offer.Run, () => offer.Run.StartQuery(offer)));
+        if (response is { Query: null } && request.TaskQueue.Kind == TaskQueueKind.Sticky)
         {
-            if (offer.Kind == TaskKind.Query)
-            {
-                return await engine.ReadAsync(offer.Run, () => offer.Run.StartQuery(offer));
-            }
+            response.BacklogCountHint = engine.Matching.Queue(key).BacklogCount;
+        }
 
-            var response = await engine.TransitAsync(
-                offer.Run.Chain,
-                work => offer.Run.StartWorkflowTask(work, offer, request.Identity, Guid.NewGuid().ToString()));
-            if (response is not null && context.CancellationToken.IsCancellationRequested)
-            {
-                await engine.TransitAsync(offer.Run.Chain, work => offer.Run.TakeBackWorkflowTask(work, response));
-                return null;
-            }
-
-            if (response is not null && request.TaskQueue.Kind == TaskQueueKind.Sticky)
-            {
-                response.BacklogCountHint = engine.Matching.Queue(key).BacklogCount;
-            }
-
-            return response;
-        }) ?? new PollWorkflowTaskQueueResponse();
+        return response ?? new PollWorkflowTaskQueueResponse();
     }
 
     public async Task<RespondWorkflowTaskCompletedResponse> RespondWorkflowTaskCompleted(RespondWorkflowTaskCompletedRequest request, ServerCallContext context)
     {
         var token = TaskToken.Decode(request.TaskToken, TaskKind.Workflow);
         var run = await engine.FindAsync(token);
-        return await engine.TransitAsync(run.Chain, work => run.CompleteWorkflowTask(work, token, request));
+        var response = await engine.TransitAsync(run, work => run.CompleteWorkflowTask(work, token, request));
+        if (response.WorkflowTask is not null || response.ActivityTasks.Count > 0)
+        {
+            context.OnUndelivered(() => engine.TransitAsync(run, work => run.TakeBack(work, response)));
+        }
+
+        return response;
     }
 
     public async Task<RespondWorkflowTaskFailedResponse> RespondWorkflowTaskFailed(RespondWorkflowTaskFailedRequest request, ServerCallContext context)
     {
         var token = TaskToken.Decode(request.TaskToken, TaskKind.Workflow);
         var run = await engine.FindAsync(token);
-        await engine.TransitAsync(run.Chain, work => run.FailWorkflowTask(work, token, request));
+        await engine.TransitAsync(run, work => run.FailWorkflowTask(work, token, request));
         return new RespondWorkflowTaskFailedResponse();
     }
 
@@ -53,7 +49,7 @@ internal sealed partial class WorkflowService
     {
         var token = TaskToken.Decode(request.TaskToken, TaskKind.Query);
         var run = await engine.FindAsync(token);
-        await engine.TransitAsync(run.Chain, _ => run.AnswerQuery(token, request));
+        await engine.TransitAsync(run, _ => run.AnswerQuery(token, request));
         return new RespondQueryTaskCompletedResponse();
     }
 
@@ -89,22 +85,39 @@ internal sealed partial class WorkflowService
         return new ShutdownWorkerResponse();
     }
 
-    /// <summary>Takes offers from a queue until one of them is still good, or the time is up.</summary>
-    private async Task<T?> PollAsync<T>(QueueKey key, Poller poller, ServerCallContext context, Func<TaskOffer, Task<T?>> start)
+    /// <summary>Takes tasks from a queue until one of them is still good, or the time is up.</summary>
+    /// <param name="start">Starts the task in a transition of its run; null when it is not there any more.</param>
+    /// <param name="takeBack">What happens to a started task that the caller did not get.</param>
+    /// <param name="startQuery">The same as <paramref name="start"/> for a query, which changes nothing.</param>
+    private async Task<T?> PollAsync<T>(
+        QueueKey key,
+        Poller poller,
+        ServerCallContext context,
+        Func<UnitOfWork, TaskOffer, T?> start,
+        Action<UnitOfWork, TaskOffer, T> takeBack,
+        Func<TaskOffer, Task<T?>>? startQuery = null)
         where T : class
     {
         var end = engine.RealTime.GetUtcNow() + LongPoll(context, LongestPoll);
         while (!context.CancellationToken.IsCancellationRequested)
         {
             var left = end - engine.RealTime.GetUtcNow();
-            var offer = await engine.Matching.PollAsync(key, poller, left > TimeSpan.Zero ? left : TimeSpan.Zero, context.CancellationToken);
-            if (offer is null)
+            if (await engine.Matching.PollAsync(key, poller, start, left > TimeSpan.Zero ? left : TimeSpan.Zero, context.CancellationToken) is not { } match)
             {
                 return null;
             }
 
-            if (await start(offer) is { } response)
+            var offer = match.Offer;
+            if (offer.Kind == TaskKind.Query)
             {
+                if (await startQuery!(offer) is { } query)
+                {
+                    return query;
+                }
+            }
+            else if (((T?)match.Started ?? await engine.TransitAsync(offer.Run, work => start(work, offer))) is { } response)
+            {
+                context.OnUndelivered(() => engine.TransitAsync(offer.Run, work => takeBack(work, offer, response)));
                 return response;
             }
         }

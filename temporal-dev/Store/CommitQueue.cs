@@ -14,14 +14,12 @@ internal sealed class CommitQueue : IAsyncDisposable
     /// <summary>Larger batches gain nothing and make the first caller of a batch wait for the last.</summary>
     private const int MaximumBatch = 256;
 
-    /// <summary>A batch of this size says that there are many callers.</summary>
-    private const int BusyBatch = 4;
-
     /// <summary>
-    /// How long a busy writer waits for company before it writes. A commit costs the same for one as for many, so on a loaded machine waiting is
-    /// what makes everybody faster.
+    /// How long the writer waits for company before it writes: as many milliseconds as transitions were together in the last batch, less the
+    /// one that does not wait for anybody, and at most this many. A commit costs the same for one as for many, so where many want one, waiting
+    /// makes everybody faster; a caller who is alone never waits.
     /// </summary>
-    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(1);
+    private const int LongestGathering = 2;
 
     private readonly IStore store;
     private readonly Action<Exception> failStop;
@@ -122,9 +120,9 @@ internal sealed class CommitQueue : IAsyncDisposable
     /// <summary>Waits for the next batch. False when there will be none.</summary>
     private bool Gather(List<Entry> batch)
     {
-        if (batch.Count >= BusyBatch)
+        if (batch.Count > 1)
         {
-            arrived.WaitOne(Gathering);
+            arrived.WaitOne(Math.Min(batch.Count - 1, LongestGathering));
         }
 
         batch.Clear();

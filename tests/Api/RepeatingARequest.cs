@@ -53,6 +53,20 @@ public sealed class RepeatingARequest(Cloud cloud) : IClassFixture<Cloud>, IDisp
     }
 
     [Fact]
+    public async Task A_volume_snapshot_is_repeatable_like_an_image()
+    {
+        var server = await api.RegisterServerAsync();
+        var volume = (await api.Service<ServerStore>().BlockDevicesAsync(server.Id, Ct))[0].VolumeId!.Value;
+        Task<Answer> AskAsync(string name) => api.PostAsync(
+            $"/volume/v3/{api.Tokens.Project}/snapshots", api.Tokens.Member, new { snapshot = new { volume_id = volume, name, force = true } }, ("Idempotency-Key", key));
+        var first = await AskAsync("once");
+        Assert.Equal(HttpStatusCode.Accepted, first.Status);
+
+        AssertSame(first, await AskAsync("once"));
+        (await AskAsync("twice")).IsFault(409, "conflictingRequest", UsedBefore);
+    }
+
+    [Fact]
     public async Task A_refusal_by_the_run_is_given_again_although_the_reason_is_gone_and_the_run_forgotten()
     {
         var server = await api.RegisterServerAsync(s => s with { VmState = VmState.Error });

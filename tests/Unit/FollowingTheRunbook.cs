@@ -6,7 +6,7 @@ namespace SnapshotFlow.Tests.Unit;
 /// <summary><c>docs/runbook.md</c> has an entry for everything that an operator can meet, and every entry says how to see it, what it means and what to do.</summary>
 public sealed partial class FollowingTheRunbook
 {
-    private static readonly string Root = FindRoot();
+    internal static readonly string Root = FindRoot();
     private static readonly Dictionary<string, Dictionary<string, string>> Sections = Read();
 
     [Fact]

@@ -1,4 +1,7 @@
+using System.Diagnostics.Metrics;
+using Google.Protobuf.WellKnownTypes;
 using SnapshotFlow.Model;
+using SnapshotFlow.Telemetry;
 using SnapshotFlow.Workflows;
 using SnapshotFlow.Workflows.Contracts;
 using Temporalio.Api.Enums.V1;
@@ -21,6 +24,9 @@ public class CreateImageFixture : IAsyncLifetime
 
     public WorkflowEnvironment Environment => environment;
 
+    /// <summary>What the workers measure.</summary>
+    public Meter Meter { get; } = new("SnapshotFlow.Tests");
+
     /// <summary>What the workers' calls pass through.</summary>
     public Turnstile Turnstile { get; private set; } = null!;
 
@@ -32,7 +38,7 @@ public class CreateImageFixture : IAsyncLifetime
         environment = await TemporalEnvironment.StartAsync();
         Turnstile = await Turnstile.StartAsync(Client.Connection.Options.TargetHost!);
         Prepare(Turnstile);
-        ofWorkers = await TemporalClient.ConnectAsync(new(Turnstile.Address) { Namespace = Client.Options.Namespace, Runtime = MeteredRuntime.Instance });
+        ofWorkers = await TemporalClient.ConnectAsync(new(Turnstile.Address) { Namespace = Client.Options.Namespace, Runtime = TelemetryRegistration.Runtime(Meter) });
         Looks = new(activities, Client);
         Work(new TemporalWorkerOptions(Names.ControlQueue)
             .AddAllActivities<IRecordActivities>(activities).AddAllActivities<IReconcileActivities>(Looks)
@@ -50,6 +56,7 @@ public class CreateImageFixture : IAsyncLifetime
         await Turnstile.DisposeAsync();
         await environment.ShutdownAsync();
         stop.Dispose();
+        Meter.Dispose();
         GC.SuppressFinalize(this);
     }
 
@@ -67,8 +74,29 @@ public class CreateImageFixture : IAsyncLifetime
     public FakeCloud Use(FakeCloud cloud) => activities.Cloud = cloud;
 
     /// <summary>Starts a run as the API does, without waiting for the acceptance.</summary>
-    public Task<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> StartAsync(CreateImageInput request) =>
-        Client.StartWorkflowAsync((CreateImageWorkflow w) => w.RunAsync(request), Options(request));
+    /// <param name="request">What is asked for.</param>
+    /// <param name="atMost">The overall deadline of the run; null for the product's.</param>
+    public Task<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> StartAsync(CreateImageInput request, TimeSpan? atMost = null)
+    {
+        var options = Options(request);
+        options.RunTimeout = atMost ?? options.RunTimeout;
+        return Client.StartWorkflowAsync((CreateImageWorkflow w) => w.RunAsync(request), options);
+    }
+
+    /// <summary>Lets time pass although one task that nobody takes, or that does not end, holds the clock.</summary>
+    public async Task PassAsync(TimeSpan time)
+    {
+        var clock = Client.Connection.TestService;
+        await clock.UnlockTimeSkippingAsync(new());
+        try
+        {
+            await clock.UnlockTimeSkippingWithSleepAsync(new() { Duration = Duration.FromTimeSpan(time) });
+        }
+        finally
+        {
+            await clock.LockTimeSkippingAsync(new());
+        }
+    }
 
     /// <summary>Starts a run and waits for the acceptance, as the API does.</summary>
     public Task<Acceptance> AcceptAsync(CreateImageInput request)

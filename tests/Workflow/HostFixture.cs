@@ -95,7 +95,7 @@ public sealed class HostFixture : IAsyncLifetime, IGuestAgents
     public async Task ServeAsync(params Type[] workflows)
     {
         await StopServingAsync();
-        var options = new TemporalWorkerOptions(Names.ControlQueue).AddAllActivities<IRecordActivities>(records);
+        var options = new TemporalWorkerOptions(Names.ControlQueue) { StickyQueueScheduleToStartTimeout = TimeSpan.FromSeconds(1) }.AddAllActivities<IRecordActivities>(records);
         foreach (var workflow in workflows)
         {
             options.AddWorkflow(workflow);

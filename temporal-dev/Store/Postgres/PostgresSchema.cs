@@ -7,7 +7,8 @@ namespace SnapshotFlow.TemporalDev.Store.Postgres;
 /// Two layers. A batch of transitions becomes durable as one row of <c>journal</c>, which costs one insert however many runs it touches.
 /// Now and then a checkpoint folds the journal into the other tables, where a run that began and ended meanwhile is written once, and
 /// deletes what it has folded. The data is the tables and, on top of them, the journal's rows. Everything the server looks for is in its
-/// memory, so there is one index per table and one for the rule that a workflow id has one current run.
+/// memory, so there is one index per table and one for the rule that a workflow id has one current run. Bytes stay in their row up to the
+/// size of a page and are not compressed: compressing them would cost more than writing them.
 /// </remarks>
 internal static class PostgresSchema
 {
@@ -41,7 +42,8 @@ internal static class PostgresSchema
             is_live          boolean not null,
             last_event_id    bigint not null,
             info             bytea not null,
-            side             bytea not null) with (fillfactor = 85);
+            side             bytea not null) with (fillfactor = 85, toast_tuple_target = 8160);
+        alter table runs alter column info set storage external, alter column side set storage external;
         create unique index current_runs on runs (namespace, workflow_id) where is_current;
         comment on column runs.info is 'temporal.api.workflow.v1.WorkflowExecutionInfo';
         comment on column runs.side is 'What the run knows beyond its history, as UTF-8 JSON';
@@ -52,7 +54,8 @@ internal static class PostgresSchema
             first_event_id bigint not null,
             last_event_id  bigint not null check (last_event_id >= first_event_id),
             events         bytea not null,
-            primary key (run_id, first_event_id));
+            primary key (run_id, first_event_id)) with (toast_tuple_target = 8160);
+        alter table history alter column events set storage external;
         comment on column history.events is 'temporal.api.history.v1.History';
 
         create table blobs (

@@ -5,11 +5,8 @@ namespace SnapshotFlow.TemporalDev.Store.Postgres;
 /// <summary>Folding the journal into the tables, beside the writes.</summary>
 public sealed partial class PostgresStore
 {
-    /// <summary>Size of the journal at which it is folded. More would make a start after a crash longer and gain little.</summary>
-    private const long JournalBytes = 8 * 1024 * 1024;
-
-    /// <summary>Where writes wait for a checkpoint that does not keep up.</summary>
-    private const long MostJournalBytes = 8 * JournalBytes;
+    /// <summary>How many times its usual size the journal may have before writes wait for a checkpoint that does not keep up.</summary>
+    private const int MostJournals = 8;
 
     private Unfolded unfolded = new();
     private Task checkpointing = Task.CompletedTask;
@@ -18,12 +15,12 @@ public sealed partial class PostgresStore
     /// <summary>Called with the gate held.</summary>
     private async Task CheckpointWhenDueAsync()
     {
-        if (unfolded.Bytes < JournalBytes)
+        if (unfolded.Bytes < options.CheckpointBytes)
         {
             return;
         }
 
-        if (unfolded.Bytes >= MostJournalBytes)
+        if (unfolded.Bytes >= MostJournals * options.CheckpointBytes)
         {
             await checkpointing;
         }
@@ -64,23 +61,20 @@ public sealed partial class PostgresStore
     private async Task CheckpointAsync(Unfolded folding)
     {
         var began = time.GetTimestamp();
+        var isRepeated = false;
         while (true)
         {
             try
             {
                 await using var connection = await connections.OpenConnectionAsync(stopping.Token);
-                await folding.FoldAsync(connection, checkpoint, starts, stopping.Token);
-                break;
-            }
-            catch (PostgresException e) when (e.SqlState == PostgresSchema.Unexpected && !stopping.IsCancellationRequested)
-            {
-                if (!await IsDoneAsync(folding))
+                if (isRepeated && await IsDoneAsync(connection, folding))
                 {
-                    failStop(new StoreException(e.MessageText, e));
-                    return;
+                    // An earlier attempt had arrived; only its answer was lost.
+                    break;
                 }
 
-                // An earlier attempt had arrived; only its answer was lost.
+                isRepeated = true;
+                await folding.FoldAsync(connection, checkpoint, starts, stopping.Token);
                 break;
             }
             catch (NpgsqlException e) when (IsPassing(e) && time.GetElapsedTime(began) < options.Patience && !stopping.IsCancellationRequested)
@@ -95,7 +89,7 @@ public sealed partial class PostgresStore
             }
             catch (Exception e)
             {
-                failStop(e);
+                failStop(e is PostgresException { SqlState: PostgresSchema.Unexpected } unexpected ? new StoreException(unexpected.MessageText, e) : e);
                 return;
             }
         }
@@ -103,20 +97,12 @@ public sealed partial class PostgresStore
         checkpoint = folding.LastBatch;
     }
 
-    private async Task<bool> IsDoneAsync(Unfolded folding)
+    private async Task<bool> IsDoneAsync(NpgsqlConnection connection, Unfolded folding)
     {
-        try
+        await using var command = new NpgsqlCommand("select checkpoint = $1 and starts = $2 from server", connection)
         {
-            await using var connection = await connections.OpenConnectionAsync(stopping.Token);
-            await using var command = new NpgsqlCommand("select checkpoint = $1 and starts = $2 from server", connection)
-            {
-                Parameters = { new() { Value = folding.LastBatch }, new() { Value = starts } },
-            };
-            return await command.ExecuteScalarAsync(stopping.Token) is true;
-        }
-        catch (NpgsqlException e) when (IsPassing(e))
-        {
-            return false;
-        }
+            Parameters = { new() { Value = folding.LastBatch }, new() { Value = starts } },
+        };
+        return await command.ExecuteScalarAsync(stopping.Token) is true;
     }
 }

@@ -28,6 +28,12 @@ public sealed partial record PostgresStoreOptions
     /// <summary>How often an idle server looks whether it still has the lock. Default 1 s.</summary>
     public TimeSpan WatchInterval { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// Size of the journal, in bytes, at which it is folded into the tables. More would make a start after a crash longer and gain
+    /// little. Writes wait when it has grown eight times as large. Default 8 MiB.
+    /// </summary>
+    public long CheckpointBytes { get; init; } = 8 * 1024 * 1024;
+
     /// <summary>The options as Npgsql takes them, or an exception that says what is wrong with them.</summary>
     internal NpgsqlConnectionStringBuilder Parse()
     {

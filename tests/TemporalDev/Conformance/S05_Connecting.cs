@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using SnapshotFlow.Tests.TemporalDev.Sdk;
 using Temporalio.Api.ErrorDetails.V1;
 using Temporalio.Client;
@@ -48,20 +47,64 @@ public sealed class S05_Connecting(DevServer server)
     }
 
     [Fact]
+    public async Task S05_1_The_shutdown_of_a_worker_ends_its_parked_polls()
+    {
+        var raw = new RawWorker(server.Client);
+        var key = Guid.NewGuid().ToString();
+        var polls = new[]
+        {
+            raw.Service.PollWorkflowTaskQueueAsync(
+                new() { Namespace = RawWorker.Namespace, TaskQueue = raw.TaskQueue, Identity = "raw", WorkerInstanceKey = key }, new() { Timeout = TimeSpan.FromMinutes(10) }),
+            raw.Service.PollWorkflowTaskQueueAsync(
+                new() { Namespace = RawWorker.Namespace, TaskQueue = raw.TaskQueue, Identity = "raw", WorkerInstanceKey = "another" }, new() { Timeout = TimeSpan.FromMinutes(10) }),
+        };
+        await raw.Service.ShutdownWorkerAsync(new() { Namespace = RawWorker.Namespace, Identity = "raw", WorkerInstanceKey = key });
+        Assert.True((await polls[0].WaitAsync(TimeSpan.FromSeconds(50), TestContext.Current.CancellationToken)).TaskToken.IsEmpty);
+        Assert.False(polls[1].IsCompleted);
+        await raw.StartAsync();
+        Assert.Equal(raw.RunId, (await polls[1]).WorkflowExecution.RunId);
+        await raw.TerminateAsync();
+    }
+
+    [Fact]
+    public async Task S05_1_The_shutdown_of_a_worker_gives_its_sticky_tasks_back()
+    {
+        var raw = new RawWorker(server.Client);
+        var sticky = $"sticky-{Guid.NewGuid()}";
+        await raw.StartAsync();
+        await raw.CompleteAsync(await raw.PollAsync(), r => r.StickyAttributes = new()
+        {
+            WorkerTaskQueue = new() { Name = sticky, Kind = Temporalio.Api.Enums.V1.TaskQueueKind.Sticky, NormalName = raw.Queue },
+            ScheduleToStartTimeout = RawWorker.Seconds(3600),
+        });
+        await raw.TryPollAsync(TimeSpan.FromMilliseconds(100), sticky);
+        await raw.SignalAsync("wake");
+        await raw.Service.ShutdownWorkerAsync(new() { Namespace = RawWorker.Namespace, Identity = "raw", WorkerInstanceKey = "w", StickyTaskQueue = sticky });
+        var task = await raw.PollAsync();
+        Assert.Equal(1, task.History.Events[0].EventId);
+        await raw.TerminateAsync();
+    }
+
+    [Fact]
+    public async Task S05_1_Without_a_version_stamp_the_binary_checksum_is_kept()
+    {
+        var raw = new RawWorker(server.Client);
+        await raw.StartAsync();
+        await raw.CompleteAsync(await raw.PollAsync(), r => r.BinaryChecksum = "sum");
+        var completed = (await raw.HistoryAsync()).Single(e => e.EventType == Temporalio.Api.Enums.V1.EventType.WorkflowTaskCompleted);
+        Assert.Equal("sum", completed.WorkflowTaskCompletedEventAttributes.BinaryChecksum);
+        await raw.TerminateAsync();
+    }
+
+    [Fact]
     public async Task S05_1_A_stopped_worker_does_not_wait_for_its_polls()
     {
         using var worker = new TemporalWorker(
             server.Client,
             new TemporalWorkerOptions(DevServer.NewQueue()).AddWorkflow<EchoWorkflow>().AddAllActivities(typeof(SampleActivities), null));
-        var stop = Stopwatch.StartNew();
         await worker.ExecuteAsync(
-            async () =>
-            {
-                await server.Client.ExecuteWorkflowAsync((EchoWorkflow w) => w.RunAsync("x"), new(DevServer.NewId(), worker.Options.TaskQueue!));
-                stop.Restart();
-            },
-            TestContext.Current.CancellationToken);
-        Assert.True(stop.Elapsed < TimeSpan.FromSeconds(20), $"stopping took {stop.Elapsed}, as long as a parked poll");
+            () => server.Client.ExecuteWorkflowAsync((EchoWorkflow w) => w.RunAsync("x"), new(DevServer.NewId(), worker.Options.TaskQueue!)),
+            TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(55), TestContext.Current.CancellationToken);
     }
 
     [Fact]
@@ -92,6 +135,35 @@ public sealed class S05_Connecting(DevServer server)
         await worker.CompleteAsync(task);
         Assert.Equal(2, (await worker.EventTypesAsync()).Count(t => t == Temporalio.Api.Enums.V1.EventType.WorkflowExecutionSignaled));
         await worker.TerminateAsync();
+    }
+
+    [Fact]
+    public async Task S05_2_A_signal_with_start_repeated_with_its_request_id_is_one_signal()
+    {
+        var raw = new RawWorker(server.Client);
+        var request = new Temporalio.Api.WorkflowService.V1.SignalWithStartWorkflowExecutionRequest
+        {
+            Namespace = RawWorker.Namespace,
+            WorkflowId = raw.WorkflowId,
+            WorkflowType = new() { Name = "raw" },
+            TaskQueue = raw.TaskQueue,
+            SignalName = "s",
+            RequestId = Guid.NewGuid().ToString(),
+        };
+        var first = await raw.Service.SignalWithStartWorkflowExecutionAsync(request);
+        var second = await raw.Service.SignalWithStartWorkflowExecutionAsync(request);
+        Assert.Equal(first.RunId, second.RunId);
+        Assert.Single(await raw.EventTypesAsync(first.RunId), t => t == Temporalio.Api.Enums.V1.EventType.WorkflowExecutionSignaled);
+        await raw.TerminateAsync();
+    }
+
+    [Fact]
+    public async Task S05_2_A_request_that_is_too_large_is_refused_in_the_words_that_workers_know()
+    {
+        var raw = new RawWorker(server.Client);
+        var error = await Assert.ThrowsAsync<RpcException>(() => raw.StartAsync(r => r.Input = RawWorker.Text(new string('x', 5 * 1024 * 1024))));
+        Assert.Equal(RpcException.StatusCode.ResourceExhausted, error.Code);
+        Assert.StartsWith("grpc: received message larger than max", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

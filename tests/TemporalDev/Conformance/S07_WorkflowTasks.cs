@@ -245,6 +245,27 @@ public sealed class S07_WorkflowTasks(DevServer server)
     }
 
     [Fact]
+    public async Task S07_2_What_other_workflows_and_callers_send_waits_for_the_end_of_the_task()
+    {
+        var child = new RawWorker(server.Client);
+        await worker.StartAsync();
+        await worker.CompleteAsync(await worker.PollAsync(), Commands.Child(child));
+        var childTask = await child.PollAsync();
+        var task = await worker.PollAsync();
+        await child.CompleteAsync(childTask, Commands.Complete());
+        await worker.CancelAsync();
+        await Until.TrueAsync(async () => (await child.DescribeAsync()).WorkflowExecutionInfo.Status == WorkflowExecutionStatus.Completed);
+        Assert.Equal(task.StartedEventId, (await worker.HistoryAsync())[^1].EventId);
+        await worker.CompleteAsync(task, Commands.Timer("t", 3600));
+        await worker.PollAsync();
+        var types = (await worker.EventTypesAsync()).ToList();
+        var timer = types.IndexOf(EventType.TimerStarted);
+        Assert.True(types.IndexOf(EventType.WorkflowExecutionCancelRequested) > timer);
+        Assert.True(!types.Contains(EventType.ChildWorkflowExecutionCompleted) || types.IndexOf(EventType.ChildWorkflowExecutionCompleted) > timer);
+        await worker.TerminateAsync();
+    }
+
+    [Fact]
     public async Task S07_2_A_timer_cancelled_by_the_same_task_does_not_fire()
     {
         await worker.StartAsync();

@@ -114,6 +114,23 @@ public sealed class S08_Events(DevServer server)
     }
 
     [Fact]
+    public async Task S08_Completion_callbacks_are_passed_through()
+    {
+        var callback = new Callback { Nexus = new() { Url = "http://127.0.0.1:9/callback", Header = { ["token"] = "t" } } };
+        var attached = new Callback { Nexus = new() { Url = "http://127.0.0.1:9/attached" } };
+        await worker.StartAsync(r => r.CompletionCallbacks.Add(callback));
+        await worker.StartAsync(r =>
+        {
+            r.WorkflowIdConflictPolicy = WorkflowIdConflictPolicy.UseExisting;
+            r.OnConflictOptions = new() { AttachRequestId = true, AttachCompletionCallbacks = true };
+            r.CompletionCallbacks.Add(attached);
+        });
+        Assert.Equal([callback], (await FindAsync(EventType.WorkflowExecutionStarted)).WorkflowExecutionStartedEventAttributes.CompletionCallbacks);
+        Assert.Equal([callback, attached], (await worker.DescribeAsync()).Callbacks.Select(c => c.Callback));
+        await worker.TerminateAsync();
+    }
+
+    [Fact]
     public async Task S08_Links_are_passed_through()
     {
         var link = new Link { WorkflowEvent = new() { Namespace = "default", WorkflowId = "other", RunId = Guid.NewGuid().ToString() } };

@@ -91,4 +91,57 @@ public sealed class S14_Errors(DevServer server)
         Assert.Contains(Temporalio.Api.Enums.V1.EventType.ActivityTaskFailed, await worker.EventTypesAsync());
         await worker.TerminateAsync();
     }
+
+    [Fact]
+    public async Task S21_22_A_heartbeat_over_the_limit_fails_its_activity_and_stops_it()
+    {
+        var large = RawWorker.Text(new string('x', 2 * 1024 * 1024));
+        await worker.StartAsync();
+        await worker.CompleteAsync(await worker.PollAsync(), Commands.Activity(worker, "a"));
+        var activity = await worker.PollActivityAsync();
+        var answer = await worker.Service.RecordActivityTaskHeartbeatAsync(new() { Namespace = RawWorker.Namespace, TaskToken = activity.TaskToken, Details = large });
+        Assert.True(answer.CancelRequested);
+        Assert.Contains(Temporalio.Api.Enums.V1.EventType.ActivityTaskFailed, await worker.EventTypesAsync());
+        await worker.TerminateAsync();
+    }
+
+    [Theory]
+    [InlineData("complete")]
+    [InlineData("activity")]
+    [InlineData("marker")]
+    [InlineData("child")]
+    public async Task S21_22_A_command_over_the_limit_fails_its_task(string what)
+    {
+        var large = new string('x', 2 * 1024 * 1024);
+        var command = what switch
+        {
+            "complete" => Commands.Complete(large),
+            "activity" => Commands.Activity(worker, "a", a => a.Input = RawWorker.Text(large)),
+            "marker" => Commands.Marker("m"),
+            _ => Commands.Child(new RawWorker(server.Client), c => c.Input = RawWorker.Text(large)),
+        };
+        if (what == "marker")
+        {
+            command.RecordMarkerCommandAttributes.Details["data"] = RawWorker.Text(large);
+        }
+
+        await worker.StartAsync();
+        var task = await worker.PollAsync();
+        await RpcAssert.FailsAsync(RpcException.StatusCode.InvalidArgument, () => worker.CompleteAsync(task, command));
+        Assert.Equal(Temporalio.Api.Enums.V1.EventType.WorkflowTaskFailed, (await worker.EventTypesAsync())[3]);
+        await worker.TerminateAsync();
+    }
+
+    [Fact]
+    public async Task S21_22_More_than_may_be_pending_fails_the_task_by_name()
+    {
+        await worker.StartAsync();
+        var task = await worker.PollAsync();
+        var commands = Enumerable.Range(0, 2001).Select(i => Commands.Activity(worker, $"a{i}")).ToArray();
+        await RpcAssert.FailsAsync(RpcException.StatusCode.InvalidArgument, () => worker.CompleteAsync(task, commands));
+        Assert.Equal(
+            Temporalio.Api.Enums.V1.WorkflowTaskFailedCause.PendingActivitiesLimitExceeded,
+            (await worker.HistoryAsync())[3].WorkflowTaskFailedEventAttributes.Cause);
+        await worker.TerminateAsync();
+    }
 }

@@ -92,6 +92,48 @@ public sealed class OwningTheData(SharedPostgres postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_server_that_was_thought_dead_cannot_fold_its_journal_into_the_data_of_its_successor()
+    {
+        var stopped = new TaskCompletionSource<Exception>();
+        await using var first = Stores.Postgres(connectionString, e => stopped.TrySetResult(e));
+        await first.LoadAsync(Token);
+        var run = Run();
+        await first.WriteAsync([Of(Change(run, 1, 2))], Token);
+        await PrivatePostgres.ExecuteOnAsync(connectionString, "update temporal_dev.server set starts = starts + 1");
+
+        // Wants the run in the tables, where the other server's are.
+        _ = first.LoadRunAsync(run, Token);
+
+        Assert.Contains("another server", (await stopped.Task.WaitAsync(TimeSpan.FromSeconds(10), Token)).Message, StringComparison.Ordinal);
+        Assert.Equal(0, await PrivatePostgres.ScalarAsync<long>(connectionString, "select count(*) from temporal_dev.runs"));
+        Assert.Equal(1, await PrivatePostgres.ScalarAsync<long>(connectionString, "select count(*) from temporal_dev.journal"));
+    }
+
+    [Fact]
+    public async Task Checkpoints_that_break_in_the_middle_neither_lose_nor_repeat_anything()
+    {
+        const string terminateCheckpoints = "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name like 'temporal-dev%' and pid not in (select pid from pg_locks where locktype = 'advisory')";
+        var run = Run();
+        await using (var store = Stores.Postgres(connectionString, checkpointBytes: 1))
+        {
+            await store.LoadAsync(Token);
+            for (var i = 1; i <= 60; i++)
+            {
+                await store.WriteAsync([Of(Change(run, i, i))], Token);
+                if (i % 3 == 0)
+                {
+                    await PrivatePostgres.ScalarAsync<long>(connectionString, terminateCheckpoints);
+                }
+            }
+
+            Assert.Equal(60, (await store.LoadRunAsync(run, Token))!.Events.Count);
+        }
+
+        await using var again = Stores.Postgres(connectionString);
+        Assert.Equal(Enumerable.Range(1, 60).Select(i => (long)i), Assert.Single((await again.LoadAsync(Token)).Live).Events.Select(e => e.EventId));
+    }
+
+    [Fact]
     public async Task Writes_wait_for_a_database_that_restarts()
     {
         await using var cluster = await PrivatePostgres.StartAsync();

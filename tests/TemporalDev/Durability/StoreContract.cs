@@ -154,6 +154,58 @@ public abstract class StoreContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_header_that_has_not_changed_need_not_be_written_again()
+    {
+        var run = Run();
+        await WriteAsync(Of(Change(run, 1, 2)));
+        await WriteAsync(Of(Change(run, 3, 3) with { Header = null }));
+        Assert.Equal(Header(run), Assert.Single((await ReopenAsync()).Live).Header);
+        await WriteAsync(Of(Change(run, 4, 4, "last") with { Header = null }));
+
+        var found = Assert.Single((await ReopenAsync()).Live);
+
+        Assert.Equal(Header(run), found.Header);
+        Assert.Equal([1, 2, 3, 4], found.Events.Select(e => e.EventId));
+        Assert.Equal("last"u8.ToArray(), found.Side);
+    }
+
+    [Fact]
+    public async Task A_run_cannot_begin_without_a_header()
+    {
+        await Assert.ThrowsAnyAsync<Exception>(() => WriteAsync(Of(Change(Run(), 1, 1) with { Header = null })));
+
+        Assert.Empty((await ReopenAsync()).Live);
+    }
+
+    [Fact]
+    public async Task A_closed_run_can_be_read_while_it_is_still_being_written_to()
+    {
+        var run = Run();
+        await WriteAsync(Of(Change(run, 1, 2)));
+        await WriteAsync(Of(Change(run, 3, 4, isLive: false)));
+        Assert.Equal(4, (await store.LoadRunAsync(run, Token))!.Events.Count);
+
+        await WriteAsync(Of(new RunChange(run, 5, [], "reset"u8.ToArray(), Header(run, isLive: false))));
+
+        Assert.Equal("reset"u8.ToArray(), (await store.LoadRunAsync(run, Token))!.Side);
+    }
+
+    [Fact]
+    public async Task What_was_written_before_and_after_a_restart_is_one_history()
+    {
+        var (run, gone) = (Run(), Run("gone"));
+        await WriteAsync(Of(Change(run, 1, 2)), Of(Change(gone, 1, 1)), Blob("schedule", "a", [1]));
+        await ReopenAsync();
+        await WriteAsync(Of(Change(run, 3, 3)), new Transition([], [gone], []), Blob("schedule", "a", null), Blob("schedule", "b", [2]));
+
+        var state = await ReopenAsync();
+
+        Assert.Equal([1, 2, 3], Assert.Single(state.Live).Events.Select(e => e.EventId));
+        Assert.Equal("b", Assert.Single(state.Blobs).Key);
+        await Assert.ThrowsAnyAsync<Exception>(() => WriteAsync(Of(Change(run, 3, 3))));
+    }
+
+    [Fact]
     public async Task Large_events_and_large_batches_come_back_whole()
     {
         var large = Run("large");
@@ -166,6 +218,8 @@ public abstract class StoreContract : IAsyncLifetime
         var found = state.Live.Single(r => r.Key == large);
         Assert.All(found.Events, e => Assert.Equal(2_000_000, e.WorkflowExecutionSignaledEventAttributes.Input.Payloads_[0].Data.Length));
     }
+
+    protected IStore Store => store;
 
     protected Task WriteAsync(params Transition[] batch) => store.WriteAsync(batch, Token);
 
@@ -197,5 +251,31 @@ public sealed class PostgresStoreContract(SharedPostgres postgres) : StoreContra
         Assert.SkipWhen(PrivatePostgres.Missing is not null, PrivatePostgres.Missing ?? "");
         connectionString ??= await (await postgres.Cluster).CreateDatabaseAsync();
         return Stores.Postgres(connectionString);
+    }
+}
+
+/// <summary>The same with a checkpoint after every write, so that what is read comes from the tables.</summary>
+public sealed class CheckpointingPostgresStoreContract(SharedPostgres postgres) : StoreContract
+{
+    private string? connectionString;
+
+    [Fact]
+    public async Task A_checkpoint_leaves_nothing_in_the_journal()
+    {
+        var run = Run();
+        await WriteAsync(Of(Change(run, 1, 2)));
+
+        // Waits for the checkpoint.
+        Assert.NotNull(await Store.LoadRunAsync(run, Token));
+
+        Assert.Equal(0, await PrivatePostgres.ScalarAsync<long>(connectionString!, "select count(*) from temporal_dev.journal"));
+        Assert.Equal(1, await PrivatePostgres.ScalarAsync<long>(connectionString!, "select count(*) from temporal_dev.runs where last_event_id = 2"));
+    }
+
+    protected override async Task<IStore> OpenAsync()
+    {
+        Assert.SkipWhen(PrivatePostgres.Missing is not null, PrivatePostgres.Missing ?? "");
+        connectionString ??= await (await postgres.Cluster).CreateDatabaseAsync();
+        return Stores.Postgres(connectionString, checkpointBytes: 1);
     }
 }

@@ -47,6 +47,10 @@ public sealed class DevServer : IAsyncLifetime
         }
     }
 
+    /// <summary>The whole answer, with what the SDK keeps to itself.</summary>
+    public Task<Temporalio.Api.WorkflowService.V1.DescribeWorkflowExecutionResponse> DescribeRawAsync(string workflowId) =>
+        Client.Connection.WorkflowService.DescribeWorkflowExecutionAsync(new() { Namespace = "default", Execution = new() { WorkflowId = workflowId } });
+
     public static string NewQueue() => $"queue-{Guid.NewGuid()}";
 
     public static string NewId() => $"workflow-{Guid.NewGuid()}";

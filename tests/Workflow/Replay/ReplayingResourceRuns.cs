@@ -5,7 +5,7 @@ using Temporalio.Worker;
 namespace SnapshotFlow.Tests.Workflow.Replay;
 
 /// <summary>
-/// As <see cref="ReplayingRecordedRuns"/>, for the runs about single snapshots, volumes and finished images. <c>-class "*RecordingResourceRuns" -explicit only</c> records
+/// As <see cref="ReplayingRecordedRuns"/>, for the runs about single snapshots, volumes and finished images. <c>./snapshotflow histories record</c> records
 /// them anew.
 /// </summary>
 public sealed class ReplayingResourceRuns
