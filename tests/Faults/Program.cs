@@ -21,8 +21,9 @@ var seed = new Option<int>("--seed") { Description = "Draws sample and pairs.", 
 var names = new Option<string[]>("--case") { Description = "Only the cases whose name is this, or has it in it.", AllowMultipleArgumentsPerToken = true };
 var stop = new Option<int>("--stop") { Description = "Seconds for which a stopped process stays so.", DefaultValueFactory = _ => (int)Batch.Stop.TotalSeconds };
 var stacks = new Option<int>("--stacks") { Description = "How many stacks at the same time.", DefaultValueFactory = _ => 1 };
+var kept = new Option<string?>("--results") { Description = "File that keeps results: cases that held are not run again, and the table has them all.", HelpName = "FILE" };
 var table = new Option<string?>("--table") { Description = "File to write the table to.", HelpName = "FILE" };
-var command = new RootCommand("Kills, stops and breaks real processes at every boundary of every step, and checks what must hold afterwards.") { all, sample, list, seed, names, stop, stacks, table };
+var command = new RootCommand("Kills, stops and breaks real processes at every boundary of every step, and checks what must hold afterwards.") { all, sample, list, seed, names, stop, stacks, kept, table };
 command.SetAction(async (arguments, ct) =>
 {
     var wanted = arguments.GetValue(names) ?? [];
@@ -35,13 +36,17 @@ command.SetAction(async (arguments, ct) =>
     }
 
     var watch = Stopwatch.StartNew();
+    var store = new KeptResults(arguments.GetValue(kept));
+    var before = store.Read().Where(r => r.Held && cases.Any(c => c.Name == r.Name)).ToList();
+    cases.RemoveAll(c => before.Any(b => b.Name == c.Name));
     Console.WriteLine($"{cases.Count} cases, seed {arguments.GetValue(seed)}");
     var said = $"./snapshotflow faults {(arguments.GetValue(all) ? "--all" : "--sample")} --seed {arguments.GetValue(seed)}";
     var options = new MatrixRunOptions(arguments.GetValue(stacks), TimeSpan.FromSeconds(arguments.GetValue(stop)), Console.WriteLine, soFar =>
     {
+        store.Write([.. before, .. soFar]);
         if (arguments.GetValue(table) is { } file)
         {
-            File.WriteAllText(file, MatrixReport.Markdown(soFar, said, watch.Elapsed, TimeProvider.System.GetUtcNow()));
+            File.WriteAllText(file, MatrixReport.Markdown([.. before, .. soFar], said, watch.Elapsed, TimeProvider.System.GetUtcNow()));
         }
     });
     var results = await new MatrixRun(options).RunAsync(cases, ct);

@@ -41,7 +41,7 @@ public static class FaultMatrix
         from scenario in Scenario.All
         from boundary in scenario.Boundaries
         where Happens(kind, boundary.Phase)
-            && !(kind is FaultKind.Refuse && scenario.Trips is not null)
+            && !(kind is FaultKind.Refuse && (scenario.Trips is not null || scenario.IsForwardAt(boundary)))
             // Ends after ten minutes and more; tests of the workflows skip that time.
             && !(kind is FaultKind.Hang && scenario.IsInDriverAt(boundary))
         select new FaultCase(scenario.Name, boundary, [new(kind, null)]);

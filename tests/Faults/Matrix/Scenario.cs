@@ -5,7 +5,8 @@ namespace SnapshotFlow.Tests.Faults.Matrix;
 /// <param name="WhileFrozen">Whether the guest may be frozen at it, so that runs must not be kept there for long before the fault.</param>
 /// <param name="Halves">Whether it has a middle at which it can be held.</param>
 /// <param name="Driver">Whether its middle is a call of a storage driver, which may take many minutes as long as its worker lives.</param>
-public sealed record ScenarioStep(string Name, bool WhileFrozen = false, bool Halves = true, bool Driver = false)
+/// <param name="Forward">Whether it only writes down what has been done, so that nothing can be undone when it is refused.</param>
+public sealed record ScenarioStep(string Name, bool WhileFrozen = false, bool Halves = true, bool Driver = false, bool Forward = false)
 {
     /// <summary>Before, during, after.</summary>
     public IEnumerable<Boundary> Boundaries => Enum.GetValues<Phase>().Where(p => Halves || p is not Phase.During).Select(p => new Boundary(Name, p));
@@ -32,7 +33,7 @@ public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps, st
     ], Trips: "CreateVolumeSnapshot");
 
     /// <summary>An image is deleted, and its snapshots.</summary>
-    public static readonly Scenario Delete = new("delete", [new("BeginDeleteImage"), new("DeleteVolumeSnapshot", Driver: true), new("EndDeleteImage")]);
+    public static readonly Scenario Delete = new("delete", [new("BeginDeleteImage"), new("DeleteVolumeSnapshot", Driver: true), new("EndDeleteImage", Forward: true)]);
 
     /// <summary>New volumes from an image.</summary>
     public static readonly Scenario Restore = new("restore", [new("PrepareRestore"), new("CreateVolumeFromSnapshot", Driver: true), new("CompleteRestore")]);
@@ -52,6 +53,9 @@ public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps, st
     /// <summary>The scenario of a name.</summary>
     public static Scenario Named(string name) => All.FirstOrDefault(s => s.Name == name)
         ?? throw new ArgumentException($"there is no scenario '{name}': there are {string.Join(", ", All.Select(s => s.Name))}", nameof(name));
+
+    /// <summary>Whether a boundary is in a step that can only be repeated.</summary>
+    public bool IsForwardAt(Boundary boundary) => Steps.Any(s => s.Name == boundary.Step && s.Forward);
 
     /// <summary>Whether somebody waits in a driver at a boundary.</summary>
     public bool IsInDriverAt(Boundary boundary) => boundary.Phase is Phase.During && Steps.Any(s => s.Name == boundary.Step && s.Driver);

@@ -27,7 +27,8 @@ public sealed class DeleteImageRequest(FaultStack world, FaultServer server, str
     /// <inheritdoc/>
     public override bool Agrees(HttpStatusCode first, HttpStatusCode again) =>
         // Whoever asks again after a lost answer finds nothing to delete.
-        first is HttpStatusCode.NoContent or HttpStatusCode.NotFound ? again is HttpStatusCode.NotFound : base.Agrees(first, again);
+        // After a deletion that failed, asking again is another one.
+        first is HttpStatusCode.NoContent or HttpStatusCode.NotFound ? again is HttpStatusCode.NotFound : again is HttpStatusCode.NoContent || base.Agrees(first, again);
 
     /// <inheritdoc/>
     public override async Task<string> JudgeAsync(Findings findings, IReadOnlyList<Freeze> freezes, CancellationToken ct)

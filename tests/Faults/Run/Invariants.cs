@@ -103,7 +103,8 @@ public sealed class Invariants(FaultStack world)
         var history = await run.HistoryAsync(ct);
         try
         {
-            await new WorkflowReplayer(new WorkflowReplayerOptions().AddWorkflow<CreateImageWorkflow>().AddWorkflow<DeleteImageWorkflow>().AddWorkflow<RestoreImageWorkflow>()).ReplayWorkflowAsync(history, true, ct);
+            // Without the two seconds after which a task counts as deadlocked: here that would only say that the machine is busy.
+            await new WorkflowReplayer(new WorkflowReplayerOptions { DebugMode = true }.AddWorkflow<CreateImageWorkflow>().AddWorkflow<DeleteImageWorkflow>().AddWorkflow<RestoreImageWorkflow>()).ReplayWorkflowAsync(history, true, ct);
         }
         catch (Exception e) when (e is WorkflowNondeterminismException or InvalidWorkflowOperationException)
         {

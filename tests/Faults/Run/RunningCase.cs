@@ -129,6 +129,8 @@ public sealed class RunningCase
             again = await TryAskAsync(ct);
             return again is not null && (Request.Agrees(answer!.Status, again.Status) || (int)again.Status < 500);
         }, ct);
+        // Where the same request may begin anew, what it began is to end, too.
+        await InsistAsync($"the end of what a second request began for {Case}", patience, () => HasEndedAsync(ct), ct);
         return again!;
     }
 
