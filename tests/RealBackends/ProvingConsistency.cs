@@ -89,7 +89,7 @@ public sealed class ProvingConsistency(RealStack real)
 
     private async Task<(RunView Run, IReadOnlyList<GroupMember> Members)> ImageAsync(RealGuest guest, string name, string quiesce)
     {
-        var answer = (await real.Tenant.PostAsync("/runs", new { server_id = guest.Id.ToString(), name, quiesce }, Ct)).Expect(HttpStatusCode.Accepted);
+        var answer = (await real.Tenant.PostAsync("/runs", new { server_id = guest.Id.ToString(), name, quiesce, freeze_deadline = 45 }, Ct)).Expect(HttpStatusCode.Accepted);
         var run = await real.Tenant.WaitForEndAsync(answer.Body.GetProperty("image_id").GetString()!, RunDeadline, Ct);
         Assert.True(run.Status == "completed", $"{run.Status}: {run.Reason?.Message}");
         var cuts = run.Evidence!.Cuts.ToDictionary(c => c.VolumeId, c => c.SnapshotId);

@@ -125,6 +125,10 @@ public sealed class RealStack : IAsyncDisposable
             ["Volume__Backends__2__Root"] = QemuRoot,
             ["Volume__Backends__2__Qemu__QmpDirectory"] = QmpDirectory,
             ["Volume__Backends__2__FaultFile"] = FaultFile,
+            // An emulated guest on a busy machine is slow; what is proven here is what it says, not when.
+            ["Volume__Backends__2__Qemu__QmpTimeout"] = "00:00:30",
+            ["GuestAgent__CallTimeout"] = "00:00:30",
+            ["GuestAgent__FreezeTimeout"] = "00:00:30",
         };
         Stack = await DevelopmentStack.StartAsync(
             new StackOptions { StateDirectory = Path.Combine(directory!.FullName, "state"), Ephemeral = true, Settings = settings }, _ => { }, TestContext.Current.CancellationToken);
