@@ -95,6 +95,53 @@ public sealed class ReconciliationStore(Database database)
             .Select(r => new TaskStateFact(r.Id, r.TaskImageId, r.ChangedAt))];
     }
 
+    /// <summary>Deletions and restores of images that are going on by their rows; nobody has asked Temporal about them yet.</summary>
+    public async Task<IReadOnlyList<OperationFact>> OperationsAsync(CancellationToken cancellationToken)
+    {
+        const string Sql = """
+            SELECT id, kind, image_id, started_at,
+                   (SELECT count(*) FROM jsonb_array_elements(o.volumes) AS m JOIN volumes AS v ON v.id = (m ->> 'Volume')::uuid
+                    WHERE v.deleted_at IS NULL AND v.status NOT IN ('creating', 'error', 'error_deleting'))::integer AS in_use
+            FROM operations AS o
+            WHERE status = 'running'
+            ORDER BY id
+            """;
+        return [.. (await ListAsync<OperationFactRow>(Sql, null, cancellationToken))
+            .Select(r => new OperationFact(r.Id, EnumText.Parse<OperationKind>(r.Kind), r.ImageId, r.StartedAt, r.InUse, NotAsked))];
+    }
+
+    /// <summary>Live volumes that are being deleted, and those that are being made here; nobody has asked Temporal about them yet.</summary>
+    public async Task<IReadOnlyList<VolumeFact>> VolumesInTransitionAsync(CancellationToken cancellationToken)
+    {
+        // Only what is made here is made from a snapshot.
+        const string Sql = """
+            SELECT v.id, v.status, v.snapshot_id IS NOT NULL AS made_here, coalesce(v.updated_at, v.created_at) AS changed_at,
+                   (SELECT o.id FROM operations AS o
+                    WHERE o.status = 'running' AND o.kind = 'restore_image' AND o.volumes @> jsonb_build_array(jsonb_build_object('Volume', v.id))
+                    ORDER BY o.id LIMIT 1) AS restore
+            FROM volumes AS v
+            WHERE v.deleted_at IS NULL AND (v.status = 'deleting' OR (v.status = 'creating' AND v.snapshot_id IS NOT NULL))
+            ORDER BY v.id
+            """;
+        return [.. (await ListAsync<VolumeFactRow>(Sql, null, cancellationToken)).Select(r => new VolumeFact(r.Id, r.Status, r.MadeHere, r.Restore, r.ChangedAt, NotAsked))];
+    }
+
+    /// <summary>Every volume that a restore has, or had, a row for, and nobody changes them until the transaction ends.</summary>
+    public async Task<IReadOnlyList<(VolumeId Volume, string? Backend, bool InUse)>> LockVolumesOfRestoreAsync(Session session, OperationId restore)
+    {
+        // A row that says that it was made from another snapshot is not the restore's.
+        const string Sql = """
+            SELECT v.id, v.backend, v.deleted_at IS NULL AND v.status NOT IN ('creating', 'error', 'error_deleting') AS in_use
+            FROM volumes AS v
+            WHERE EXISTS (
+              SELECT FROM operations AS o CROSS JOIN jsonb_array_elements(o.volumes) AS m
+              WHERE o.id = @Restore AND v.id = (m ->> 'Volume')::uuid AND v.snapshot_id = (m ->> 'Snapshot')::uuid)
+            ORDER BY v.id
+            FOR NO KEY UPDATE
+            """;
+        return [.. (await session.ListAsync<RestoredRow>(Sql, new { Restore = restore })).Select(r => (r.Id, r.Backend, r.InUse))];
+    }
+
     /// <summary>The runs of these images that have a row, with whether an undo has begun.</summary>
     public async Task<IReadOnlyDictionary<ImageId, RunFact>> RunsAsync(IEnumerable<ImageId> images, CancellationToken cancellationToken)
     {
@@ -188,6 +235,8 @@ public sealed class ReconciliationStore(Database database)
         return await session.ExecuteAsync(Sql, new { Server = server, Image = image, TaskState = TaskState.ImageSnapshot, Now = now }) == 1;
     }
 
+    private static WorkFact NotAsked { get; } = new(false, "", null);
+
     private static Task HoldRunAsync(Session session, ImageId image)
     {
         // The next run for a refused image id opens this very row: it waits, and then finds things released.
@@ -266,6 +315,41 @@ public sealed class ReconciliationStore(Database database)
         public DateTimeOffset UpdatedAt { get; init; }
 
         public int DeletedSnapshots { get; init; }
+    }
+
+    private sealed record OperationFactRow
+    {
+        public OperationId Id { get; init; }
+
+        public string Kind { get; init; } = "";
+
+        public ImageId ImageId { get; init; }
+
+        public DateTimeOffset StartedAt { get; init; }
+
+        public int InUse { get; init; }
+    }
+
+    private sealed record VolumeFactRow
+    {
+        public VolumeId Id { get; init; }
+
+        public string Status { get; init; } = "";
+
+        public bool MadeHere { get; init; }
+
+        public OperationId? Restore { get; init; }
+
+        public DateTimeOffset ChangedAt { get; init; }
+    }
+
+    private sealed record RestoredRow
+    {
+        public VolumeId Id { get; init; }
+
+        public string? Backend { get; init; }
+
+        public bool InUse { get; init; }
     }
 
     private sealed record PlaceRow
