@@ -264,6 +264,21 @@ public sealed class Fault
         return fault;
     }
 
+    /// <summary>The call has its effect, and then waits until it is let go or cancelled.</summary>
+    public static Fault DoneThenHolds()
+    {
+        Fault? fault = null;
+        fault = new Fault
+        {
+            After = async () =>
+            {
+                fault!.reached.SetResult();
+                await fault.released.Task.WaitAsync(ActivityExecutionContext.Current.CancellationToken);
+            },
+        };
+        return fault;
+    }
+
     /// <summary>The call waits, before its effect, until it is let go; it does not listen to cancellation.</summary>
     /// <param name="thenFails">How it fails once it is let go; null for not at all.</param>
     public static Fault HoldsDeaf(ErrorKind? thenFails = null)
