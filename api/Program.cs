@@ -88,6 +88,7 @@ public static class Program
         app.MapQuotaSets();
         app.MapVolumeTypes();
         app.MapImages();
+        app.MapImageSchemas();
         app.MapSnapshots();
         app.MapVolumes();
         app.MapMessages();

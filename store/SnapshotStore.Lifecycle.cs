@@ -147,7 +147,31 @@ public sealed partial class SnapshotStore
         return await session.ListAsync<DependentVolume>(Sql, new { Ids = ids.Select(i => i.Value).ToArray() });
     }
 
-    private static async Task ReplaceMetadataAsync(Session session, SnapshotId id, IReadOnlyDictionary<string, string> metadata)
+    /// <summary>Gives a live snapshot another name or description; null leaves what is there. True when it is there.</summary>
+    public async Task<bool> DescribeAsync(Session session, SnapshotId id, Changed<string?>? name, Changed<string?>? description, DateTimeOffset now)
+    {
+        const string Sql = """
+            UPDATE snapshots
+            SET display_name = CASE WHEN @SetsName THEN @Name ELSE display_name END,
+                display_description = CASE WHEN @SetsDescription THEN @Description ELSE display_description END,
+                updated_at = @Now
+            WHERE id = @Id AND deleted_at IS NULL
+            """;
+        return await session.ExecuteAsync(Sql, new
+        {
+            Id = id, SetsName = name is not null, Name = name?.To, SetsDescription = description is not null, Description = description?.To, Now = now,
+        }) == 1;
+    }
+
+    /// <summary>Sets the progress of a live snapshot.</summary>
+    public Task SetProgressAsync(Session session, SnapshotId id, int percent, DateTimeOffset now)
+    {
+        const string Sql = "UPDATE snapshots SET progress_percent = @Percent, updated_at = @Now WHERE id = @Id AND deleted_at IS NULL";
+        return session.ExecuteAsync(Sql, new { Id = id, Percent = percent, Now = now });
+    }
+
+    /// <summary>Replaces all metadata of a snapshot.</summary>
+    public static async Task ReplaceMetadataAsync(Session session, SnapshotId id, IReadOnlyDictionary<string, string> metadata)
     {
         const string Clear = "DELETE FROM snapshot_metadata WHERE snapshot_id = @Id";
         const string Fill = "INSERT INTO snapshot_metadata (snapshot_id, key, value) SELECT @Id, key, value FROM unnest(@Keys, @Values) AS given (key, value)";
@@ -169,3 +193,6 @@ public sealed record DependentVolume
     /// <summary>The volume's project.</summary>
     public string ProjectId { get; init; } = "";
 }
+
+/// <summary>What something is changed to.</summary>
+public sealed record Changed<T>(T To);
