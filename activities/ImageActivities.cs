@@ -20,7 +20,11 @@ public sealed class ImageActivities(
 {
     /// <inheritdoc/>
     [Activity]
-    public Task<IReadOnlyList<SnapshotToDelete>> BeginDeleteImageAsync(DeleteImageInput input) => RecordAsync<IReadOnlyList<SnapshotToDelete>>(async (session, now) =>
+    public Task<IReadOnlyList<SnapshotToDelete>> BeginDeleteImageAsync(DeleteImageInput input) => ActivityErrors.Translate(async () =>
+        await BeginDeleteAsync(input) ?? throw new SnapshotFlowException(ErrorKind.StaleStatus, $"The deletion of image {input.Image} has not begun."));
+
+    /// <summary>What is to be deleted. Null when it was only to be resumed and had not begun: then it never will, also when its first step comes late.</summary>
+    private Task<IReadOnlyList<SnapshotToDelete>?> BeginDeleteAsync(DeleteImageInput input) => RecordAsync<IReadOnlyList<SnapshotToDelete>?>(async (session, now) =>
     {
         var image = await images.LockAsync(session, input.Image);
         if (image is null || !(input.Caller.IsAdmin || image.OwnerProjectId == input.Caller.ProjectId))
@@ -29,17 +33,29 @@ public sealed class ImageActivities(
         }
 
         var begun = image.Status is ImageStatus.PendingDelete;
+        if (!begun && input.Resume)
+        {
+            // The row is a door: a first step that is still on its way finds that it is over.
+            var reason = new Refusal(ErrorKind.BackendUnavailable, "No worker began the deletion in time. The image is as it was.");
+            await operations.CloseAsync(session, OperationOf(input, RunStatus.Failed, now) with { Reason = reason, EndedAt = now });
+            return null;
+        }
+
         if (!begun)
         {
-            RequireDeletable(input, image);
+            RequireDeletable(image);
         }
 
         var rows = input.KeepSnapshots ? [] : await snapshots.LockOfImageAsync(session, input.Image);
         if (!begun)
         {
             await RequireUnneededAsync(session, input.Image, rows);
+            if (!await operations.OpenAsync(session, OperationOf(input, RunStatus.Running, now)))
+            {
+                throw new SnapshotFlowException(ErrorKind.StaleStatus, $"The deletion of image {input.Image} came too late: it was given up before.");
+            }
+
             await images.BeginDeleteAsync(session, input.Image, now);
-            await operations.OpenAsync(session, OperationOf(input, RunStatus.Running, now));
             foreach (var row in rows.Where(r => r.Status is not SnapshotStatus.Deleting))
             {
                 await snapshots.MoveAsync(session, row.Id, SnapshotStatus.Deleting, now, row.Status);
@@ -180,13 +196,8 @@ public sealed class ImageActivities(
         return true;
     });
 
-    private static void RequireDeletable(DeleteImageInput input, Image image)
+    private static void RequireDeletable(Image image)
     {
-        if (input.Resume)
-        {
-            throw new SnapshotFlowException(ErrorKind.StaleStatus, $"The deletion of image {image.Id} has not begun.");
-        }
-
         if (image.Protected)
         {
             throw new SnapshotFlowException(ErrorKind.Forbidden, $"Image {image.Id} is protected and cannot be deleted.");

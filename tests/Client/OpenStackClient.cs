@@ -37,8 +37,9 @@ public sealed class OpenStackClient : IAsyncDisposable
 
     public static async Task<OpenStackClient> StartAsync(string openrc, CancellationToken ct)
     {
+        // It ends when its standard input does, so also when this process dies. Not by a death signal: that one comes when the starting thread ends.
         var start = new ProcessStartInfo("bash") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var word in new[] { "-c", ". \"$0\" && exec setpriv --pdeathsig KILL /usr/bin/python3 \"$1\"", openrc, Path.Combine(AppContext.BaseDirectory, "client.py") })
+        foreach (var word in new[] { "-c", ". \"$0\" && exec /usr/bin/python3 \"$1\"", openrc, Path.Combine(AppContext.BaseDirectory, "client.py") })
         {
             start.ArgumentList.Add(word);
         }

@@ -1,7 +1,7 @@
 """Runs the stock openstack client, one command per line of standard input.
 
 Loading the client takes seconds, so it is loaded once and every command runs in a fork: with the state of a new process, without its start. A line is
-{"argv": [...], "env": {...}}; the answer is a line {"code": ..., "out": "...", "err": "..."}.
+{"argv": [...], "env": {...}}, where an empty value unsets a variable; the answer is a line {"code": ..., "out": "...", "err": "..."}.
 """
 import json
 import os
@@ -38,7 +38,11 @@ def run(command):
             sys.stdin = open(0)
             sys.stdout = open(1, 'w', encoding='utf-8', closefd=False)
             sys.stderr = open(2, 'w', encoding='utf-8', closefd=False)
-            os.environ.update(command.get('env', {}))
+            for name, value in command.get('env', {}).items():
+                if value:
+                    os.environ[name] = value
+                else:
+                    os.environ.pop(name, None)
             try:
                 code = shell.main(command['argv'])
             except SystemExit as e:

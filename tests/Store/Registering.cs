@@ -27,7 +27,9 @@ public sealed class Registering : IClassFixture<StoreDatabase>
         Assert.NotNull(found);
         Assert.Equal(server.SystemMetadata, found.SystemMetadata);
         Assert.Equal(server with { SystemMetadata = found.SystemMetadata, CreatedAt = Given.Now }, found);
-        Assert.Equal(root with { CreatedAt = Given.Now }, await db.Volumes.FindAsync(root.Id, None));
+        var volume = (await db.Volumes.FindAsync(root.Id, None))!;
+        Assert.Equal(root.Metadata, volume.Metadata);
+        Assert.Equal(root with { Metadata = volume.Metadata, CreatedAt = Given.Now }, volume);
         Assert.Equal("debian", (await db.Volumes.GlanceMetadataAsync(root.Id, None))["image_name"]);
         Assert.Equal([root.Id, data.Id], (await db.Servers.BlockDevicesAsync(server.Id, None)).Select(d => d.VolumeId!.Value));
     }

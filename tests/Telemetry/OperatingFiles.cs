@@ -54,7 +54,7 @@ public sealed partial class OperatingFiles
     public void Every_metric_that_the_documentation_promises_is_made_somewhere_in_the_code()
     {
         var code = string.Join('\n', new[] { "workflows", "workers", "drivers", "activities", "api" }
-            .SelectMany(d => Directory.EnumerateFiles(Path.Combine(Root, d), "*.cs", SearchOption.AllDirectories)).Select(File.ReadAllText));
+            .SelectMany(d => Directory.EnumerateFiles(Path.Combine(Root, d), "*.cs", SearchOption.AllDirectories)).Select(File.ReadAllText).Where(t => t.Contains("Meter", StringComparison.Ordinal)));
         var made = QuotedName().Matches(code).Select(m => m.Groups[1].Value).ToHashSet();
 
         Assert.Equal(DocumentedMetrics().Order(), made.Order());

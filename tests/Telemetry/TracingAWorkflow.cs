@@ -34,7 +34,7 @@ public sealed class TracingAWorkflow(TemporalServer server) : IClassFixture<Temp
         });
         listener = new ActivityListener
         {
-            ShouldListenTo = source => source == tests || source.Name.StartsWith(TelemetrySources.Prefix, StringComparison.Ordinal),
+            ShouldListenTo = source => source == tests || source.Name.StartsWith("SnapshotFlow.Temporal.", StringComparison.Ordinal),
             Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
             ActivityStopped = finished.Enqueue,
         };

@@ -3,22 +3,42 @@ using System.Net.Sockets;
 
 namespace SnapshotFlow.Stack.Processes;
 
-/// <summary>Picks ports on the loopback interface that nobody listens on.</summary>
+/// <summary>
+/// Picks ports on the loopback interface that nobody listens on, below those that the system gives to outgoing connections: a server that was killed must
+/// find its port free when it is started again, and not taken by a connection, least of all by a client's attempt to reach it that met itself.
+/// </summary>
 internal static class FreePorts
 {
+    private const int Lowest = 15_000;
+
+    /// <summary>Linux's default. Source: ip(7), ip_local_port_range.</summary>
+    private const int FirstOfConnections = 32_768;
+
     /// <summary>Different free ports, as many as asked for.</summary>
     public static int[] Take(int count)
     {
-        var listeners = Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0)).ToArray();
+        var listeners = new List<TcpListener>();
         try
         {
-            // All are held until the last is known: otherwise the system may give the same one twice.
-            Array.ForEach(listeners, l => l.Start());
+            // All are held until the last is known: otherwise the same one may be taken twice.
+            while (listeners.Count < count)
+            {
+                var listener = new TcpListener(IPAddress.Loopback, Random.Shared.Next(Lowest, FirstOfConnections));
+                try
+                {
+                    listener.Start();
+                    listeners.Add(listener);
+                }
+                catch (SocketException e) when (e.SocketErrorCode is SocketError.AddressAlreadyInUse)
+                {
+                    listener.Dispose();
+                }
+            }
             return [.. listeners.Select(l => ((IPEndPoint)l.LocalEndpoint).Port)];
         }
         finally
         {
-            Array.ForEach(listeners, l => l.Dispose());
+            listeners.ForEach(l => l.Dispose());
         }
     }
 }

@@ -32,7 +32,7 @@ version=$(ls "$work"/kernel/lib/modules 2>/dev/null || ls "$work"/kernel/usr/lib
 depmod -b "$work/kernel" "$version" 2>>"$log"
 
 # The RAM disk: drivers, then the root disk, which is the one whose serial number says so.
-mkdir -p "$work"/ram/{bin,modules,proc,sys,dev,root}
+mkdir -p "$work"/ram/{bin,modules,proc,sys,dev,sysroot}
 cp /bin/busybox "$work/ram/bin/"
 for module in virtio_pci virtio_blk virtio_console; do
   modprobe -d "$work/kernel" -S "$version" --show-depends "$module" 2>>"$log" | awk '$1 == "insmod" { print $2 }'
@@ -50,9 +50,9 @@ until [ -n "$root" ]; do
   for disk in /sys/block/vd*; do [ "$($b cat $disk/serial 2>/dev/null)" = root ] && root=/dev/${disk##*/}; done
   $b usleep 20000
 done
-$b mount -t ext4 $root /root || $b poweroff -f
-for part in proc sys dev; do $b mount -o move /$part /root/$part; done
-exec $b switch_root /root /sbin/init
+$b mount -t ext4 $root /sysroot || $b poweroff -f
+for part in proc sys dev; do $b mount -o move /$part /sysroot/$part; done
+exec $b switch_root /sysroot /sbin/init
 INIT
 chmod 755 "$work/ram/init"
 (cd "$work/ram" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/initrd"
