@@ -60,6 +60,7 @@ public static class Program
             .AddTemporalConnection(builder.Configuration)
             .AddIdentity()
             .AddPolicy()
+            .AddImages()
             .AddOpenApiDocument()
             .AddPublicUrl()
             .AddJson()

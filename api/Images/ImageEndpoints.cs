@@ -34,6 +34,8 @@ internal static class ImageEndpoints
         "updated_at", "disk_format", "container_format", "size_min", "size_max", "min_disk", "min_ram", "checksum", "os_hash_value", "os_hash_algo",
     ];
 
+    public static IServiceCollection AddImages(this IServiceCollection services) => services.AddSingleton<ImageChanges>();
+
     public static void MapImages(this IEndpointRouteBuilder routes)
     {
         var images = routes.MapGroup("/image/v2/images").RequireAuthorization();
@@ -57,14 +59,15 @@ internal static class ImageEndpoints
         return TypedResults.Ok(new ImageList(images.Select(ImageView.Of).ToList(), PathBelowEndpoint(query.FirstPage()), next));
     }
 
-    private static async Task<Ok<ImageView>> ShowAsync(string id, HttpContext context, ImageStore store, CancellationToken ct)
+    private static async Task<Ok<ImageView>> ShowAsync(string id, HttpContext context, ImageStore store, CancellationToken ct) =>
+        TypedResults.Ok(ImageView.Of(await RequireVisibleAsync(store, id, context, Policies.ShowImage, ct)));
+
+    private static async Task<Image> RequireVisibleAsync(ImageStore store, string id, HttpContext context, string rule, CancellationToken ct)
     {
         var caller = context.Caller();
         var image = ImageId.TryParse(id, null, out var known) ? await store.FindVisibleAsync(known, caller, ct) : null;
-        context.Demand(
-            Policies.ShowImage,
-            PolicyTarget.Of(image?.OwnerProjectId ?? caller.ProjectId).With("visibility", image?.Visibility).With("member_id", caller.ProjectId));
-        return image is null ? throw Fault.NotFound($"No image found with ID {id}") : TypedResults.Ok(ImageView.Of(image));
+        context.Demand(rule, PolicyTarget.Of(image?.OwnerProjectId ?? caller.ProjectId).With("visibility", image?.Visibility).With("member_id", caller.ProjectId));
+        return image ?? throw Fault.NotFound($"No image found with ID {id}");
     }
 
     /// <summary>
@@ -109,8 +112,10 @@ internal static class ImageEndpoints
     /// <summary>An image of a server has no contents of its own: its snapshots have.</summary>
     private static async Task<NoContent> NoContentsAsync(string id, HttpContext context, ImageStore store, CancellationToken ct)
     {
-        await ShowAsync(id, context, store, ct);
-        return TypedResults.NoContent();
+        var image = await RequireVisibleAsync(store, id, context, Policies.DownloadImage, ct);
+        return image.Status is ImageStatus.Deactivated && !context.Caller().IsAdmin
+            ? throw Fault.Forbidden("The requested image has been deactivated. Image data download is forbidden.")
+            : TypedResults.NoContent();
     }
 
     private static ImageFilter Filter(ListQuery query)

@@ -11,7 +11,9 @@ namespace SnapshotFlow.Api.Images;
 /// </summary>
 internal sealed record ImagePatch(IReadOnlyList<ImagePatch.Operation> Operations)
 {
-    private const string Newer = "application/openstack-images-v2.1-json-patch";
+    /// <summary>What clients send today.</summary>
+    public const string ContentType = "application/openstack-images-v2.1-json-patch";
+
     private const string Older = "application/openstack-images-v2.0-json-patch";
     private const int MaxLength = 255;
     private const int MaxTags = 128;
@@ -32,9 +34,9 @@ internal sealed record ImagePatch(IReadOnlyList<ImagePatch.Operation> Operations
     public static async Task<ImagePatch> ReadAsync(HttpRequest request, CancellationToken ct)
     {
         var type = request.ContentType?.Split(';')[0].Trim();
-        if (type is not (Newer or Older))
+        if (type is not (ContentType or Older))
         {
-            throw new Fault(StatusCodes.Status415UnsupportedMediaType, $"Unsupported Content-Type: write {Newer}");
+            throw new Fault(StatusCodes.Status415UnsupportedMediaType, $"Unsupported Content-Type: write {ContentType}");
         }
 
         var body = await JsonBody.ReadAnyTypeAsync(request, ct);

@@ -64,6 +64,7 @@ internal static class Policies
     public const string CreateImageRecord = "add_image";
     public const string ListImages = "get_images";
     public const string ShowImage = "get_image";
+    public const string DownloadImage = "download_image";
     public const string ModifyImage = "modify_image";
     public const string DeleteImage = "delete_image";
     public const string PublicizeImage = "publicize_image";
@@ -182,6 +183,8 @@ internal static class Policies
         [CreateImageRecord] = GlanceMember,
         [ListImages] = GlanceReader,
         [ShowImage] = "rule:context_is_admin or role:reader and (project_id:%(project_id)s or project_id:%(member_id)s or 'community':%(visibility)s"
+            + " or 'public':%(visibility)s or 'shared':%(visibility)s)",
+        [DownloadImage] = "rule:context_is_admin or role:member and (project_id:%(project_id)s or project_id:%(member_id)s or 'community':%(visibility)s"
             + " or 'public':%(visibility)s or 'shared':%(visibility)s)",
         [ModifyImage] = GlanceMember,
         [DeleteImage] = GlanceMember,

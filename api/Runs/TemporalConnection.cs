@@ -26,7 +26,7 @@ internal static class TemporalConnection
         services.AddOptions<RunOptions>().BindConfiguration("Runs").ValidateOnStart()
             .Validate(o => o.AcceptTimeout > TimeSpan.Zero, "Runs:AcceptTimeout is not a positive time: write for example 00:01:00")
             .Validate(o => o.ProgressTimeout > TimeSpan.Zero, "Runs:ProgressTimeout is not a positive time: write for example 00:00:02");
-        return services.AddSingleton<ImageRuns>().AddSingleton<ResourceRuns>().AddSingleton<Images.ImageChanges>();
+        return services.AddSingleton<ImageRuns>().AddSingleton<ResourceRuns>();
     }
 
     private static TemporalClientConnectOptions Load(IConfiguration configuration)

@@ -252,8 +252,10 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
         Assert.Equal(403, (int)(await Send(HttpMethod.Post, "/actions/deactivate", api.Tokens.Member)).Status);
         Assert.Equal(HttpStatusCode.NoContent, (await Send(HttpMethod.Post, "/actions/deactivate", api.Tokens.Admin)).Status);
         Assert.Equal("deactivated", (await api.GetAsync($"/image/v2/images/{id}", api.Tokens.Reader)).Json.GetProperty("status").GetString());
+        (await Send(HttpMethod.Get, "/file", api.Tokens.Member)).IsImageFault(403, "Forbidden", "The requested image has been deactivated. Image data download is forbidden.");
         Assert.Equal(HttpStatusCode.NoContent, (await Send(HttpMethod.Post, "/actions/reactivate", api.Tokens.Admin)).Status);
-        Assert.Equal(HttpStatusCode.NoContent, (await Send(HttpMethod.Get, "/file", api.Tokens.Reader)).Status);
+        Assert.Equal(HttpStatusCode.NoContent, (await Send(HttpMethod.Get, "/file", api.Tokens.Member)).Status);
+        (await Send(HttpMethod.Get, "/file", api.Tokens.Reader)).IsImageFault(403, "Forbidden", "Policy doesn't allow download_image to be performed.");
         foreach (var schema in new[] { "image", "images", "member", "members" })
         {
             Assert.Equal(schema, (await api.GetAsync($"/image/v2/schemas/{schema}", api.Tokens.Reader)).Json.GetProperty("name").GetString());
