@@ -61,6 +61,7 @@ public static class Program
             .AddIdentity()
             .AddPolicy()
             .AddImages()
+            .AddSnapshots()
             .AddOpenApiDocument()
             .AddPublicUrl()
             .AddJson()
@@ -88,6 +89,7 @@ public static class Program
         app.MapLimits();
         app.MapQuotaSets();
         app.MapVolumeTypes();
+        app.MapServices();
         app.MapImages();
         app.MapImageSchemas();
         app.MapSnapshots();

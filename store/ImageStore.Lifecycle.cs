@@ -8,13 +8,14 @@ public sealed partial class ImageStore
     /// <summary>A live image whoever asks, also one that is being deleted, and nobody changes it until the transaction ends. Null when there is none.</summary>
     public async Task<Image?> LockAsync(Session session, ImageId id)
     {
-        const string Sql = $"""
+        // Properties are read by a statement of its own: one that had to wait for the lock still sees those that were there when it began.
+        const string Hold = "SELECT true FROM images WHERE id = @Id AND deleted_at IS NULL FOR NO KEY UPDATE";
+        const string Read = $"""
             SELECT {Columns}
             FROM images AS i
-            WHERE id = @Id AND deleted_at IS NULL
-            FOR NO KEY UPDATE
+            WHERE id = @Id
             """;
-        return (await session.SingleOrDefaultAsync<ImageRow>(Sql, new { Id = id }))?.ToModel();
+        return await session.ScalarAsync<bool>(Hold, new { Id = id }) ? (await session.SingleOrDefaultAsync<ImageRow>(Read, new { Id = id }))?.ToModel() : null;
     }
 
     /// <summary>A live image that is not being deleted, whoever asks. Null when there is none.</summary>

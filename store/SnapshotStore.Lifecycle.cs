@@ -11,15 +11,17 @@ public sealed partial class SnapshotStore
     /// <summary>The live ones among these, by id, and nobody changes them until the transaction ends.</summary>
     public async Task<IReadOnlyList<Snapshot>> LockAsync(Session session, IEnumerable<SnapshotId> ids)
     {
-        // In the order of the ids, so that two transactions wait for each other and never in a circle.
-        const string Sql = $"""
+        // In the order of the ids, so that two transactions wait for each other and never in a circle. What is in other tables is read by a statement of its own:
+        // one that had to wait for the lock still sees there what was true when it began.
+        const string Hold = "SELECT id FROM snapshots WHERE id = ANY(@Ids) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE";
+        const string Read = $"""
             SELECT {Columns}
             FROM snapshots AS s
-            WHERE id = ANY(@Ids) AND deleted_at IS NULL
+            WHERE id = ANY(@Ids)
             ORDER BY id
-            FOR NO KEY UPDATE
             """;
-        return [.. (await session.ListAsync<SnapshotRow>(Sql, new { Ids = ids.Select(i => i.Value).ToArray() })).Select(r => r.ToModel())];
+        var held = await session.ListAsync<SnapshotId>(Hold, new { Ids = ids.Select(i => i.Value).ToArray() });
+        return held.Count == 0 ? [] : [.. (await session.ListAsync<SnapshotRow>(Read, new { Ids = held.Select(i => i.Value).ToArray() })).Select(r => r.ToModel())];
     }
 
     /// <summary>The live snapshots that the run for an image made, by id, and nobody changes them until the transaction ends.</summary>
@@ -133,6 +135,13 @@ public sealed partial class SnapshotStore
         await session.ExecuteAsync(DropMetadata, new { Id = id });
         await session.ExecuteAsync(DropGlanceMetadata, new { Id = id });
         return true;
+    }
+
+    /// <summary>A live snapshot is given up: its row is deleted, its back end keeps it, and no look takes it for left behind. True when it was there.</summary>
+    public async Task<bool> UnmanageAsync(Session session, SnapshotId id, DateTimeOffset now)
+    {
+        const string Sql = "UPDATE snapshots SET unmanaged = true WHERE id = @Id";
+        return await RemoveAsync(session, id, now) && await session.ExecuteAsync(Sql, new { Id = id }) == 1;
     }
 
     /// <summary>The live volumes that keep these snapshots from being deleted.</summary>

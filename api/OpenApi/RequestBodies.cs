@@ -37,9 +37,11 @@ internal static class RequestBodies
         ["PUT /volume/v3/{project_id}/snapshots/{id}/metadata"] = (Wrap("metadata", Texts), """{"metadata": {"purpose": "backup"}}"""),
         ["PUT /volume/v3/{project_id}/snapshots/{id}/metadata/{key}"] = (Wrap("meta", Texts), """{"meta": {"purpose": "backup"}}"""),
         ["POST /volume/v3/{project_id}/snapshots/{id}/action"] = (
-            Object([], ("os-reset_status", Wrap("status", Text)), ("os-force_delete", """{"type": ["object", "null"]}"""),
+            Object([], ("os-reset_status", Wrap("status", Text)), ("os-force_delete", """{"type": ["object", "null"]}"""), ("os-unmanage", """{"type": ["object", "null"]}"""),
                 ("os-update_snapshot_status", Object(["status"], ("status", Text), ("progress", """{"type": "string", "description": "0% to 100%"}""")))),
             """{"os-reset_status": {"status": "available"}}"""),
+        ["PUT /volume/v3/{project_id}/os-services/freeze"] = (Wrap("host", Text), """{"host": "node-1@file"}"""),
+        ["PUT /volume/v3/{project_id}/os-services/thaw"] = (Wrap("host", Text), """{"host": "node-1@file"}"""),
         ["POST /volume/v3/{project_id}/volumes"] = (
             Wrap("volume", Object([], ("snapshot_id", Uuid), ("size", Number), ("name", Text), ("description", Text), ("volume_type", Text), ("metadata", Texts))),
             """{"volume": {"snapshot_id": "11111111-2222-3333-4444-555555555555", "name": "again"}}"""),
@@ -134,8 +136,8 @@ internal static class RequestBodies
         {
             Type = node["type"] switch
             {
-                JsonArray several => several.Select(t => TypeOf((string)t!)).Aggregate((a, b) => a | b),
-                JsonValue one => TypeOf((string)one!),
+                JsonArray several => several.Select(t => JsonType((string)t!)).Aggregate((a, b) => a | b),
+                JsonValue one => JsonType((string)one!),
                 _ => null,
             },
             Description = (string?)node["description"],
@@ -174,7 +176,7 @@ internal static class RequestBodies
         return schema;
     }
 
-    private static JsonSchemaType TypeOf(string name) => name switch
+    private static JsonSchemaType JsonType(string name) => name switch
     {
         "object" => JsonSchemaType.Object,
         "array" => JsonSchemaType.Array,
@@ -182,6 +184,7 @@ internal static class RequestBodies
         "integer" => JsonSchemaType.Integer,
         "number" => JsonSchemaType.Number,
         "boolean" => JsonSchemaType.Boolean,
+        "null" => JsonSchemaType.Null,
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no JSON Schema type"),
     };
 

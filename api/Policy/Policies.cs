@@ -52,6 +52,11 @@ internal static class Policies
     public const string ResetSnapshotStatus = "volume_extension:snapshot_admin_actions:reset_status";
     public const string ForceDeleteSnapshot = "volume_extension:snapshot_admin_actions:force_delete";
     public const string UpdateSnapshotStatus = "snapshot_extension:snapshot_actions:update_snapshot_status";
+    public const string UnmanageSnapshot = "snapshot_extension:snapshot_unmanage";
+    public const string ListServices = "volume_extension:services:index";
+    public const string UpdateServices = "volume_extension:services:update";
+    public const string FreezeHost = "volume:freeze_host";
+    public const string ThawHost = "volume:thaw_host";
     public const string ShowVolumeQuota = "volume_extension:quotas:show";
     public const string UpdateVolumeQuota = "volume_extension:quotas:update";
     public const string DeleteVolumeQuota = "volume_extension:quotas:delete";
@@ -171,6 +176,11 @@ internal static class Policies
         [ResetSnapshotStatus] = "rule:admin_api",
         [ForceDeleteSnapshot] = "rule:admin_api",
         [UpdateSnapshotStatus] = CinderMember,
+        [UnmanageSnapshot] = "rule:admin_api",
+        [ListServices] = "rule:admin_api",
+        [UpdateServices] = "rule:admin_api",
+        [FreezeHost] = "rule:admin_api",
+        [ThawHost] = "rule:admin_api",
         [ShowVolumeQuota] = CinderReader,
         [UpdateVolumeQuota] = "rule:admin_api",
         [DeleteVolumeQuota] = "rule:admin_api",

@@ -33,6 +33,8 @@ internal static class SnapshotEndpoints
         "consumes_quota", "name~", "status~", "volume_id~",
     ];
 
+    public static IServiceCollection AddSnapshots(this IServiceCollection services) => services.AddSingleton<SnapshotChanges>().AddSingleton<SnapshotActions>();
+
     public static void MapSnapshots(this IEndpointRouteBuilder routes)
     {
         var snapshots = routes.MapGroup($"/volume/v3/{ProjectInPath.Segment}/snapshots")
@@ -42,14 +44,14 @@ internal static class SnapshotEndpoints
         snapshots.MapGet("/{id}", ShowAsync);
         snapshots.MapPost("", CreateAsync).RepeatableByKey(Policies.CreateSnapshot);
         snapshots.MapDelete("/{id}", DeleteAsync);
-        snapshots.MapPut("/{id}", SnapshotChanges.UpdateAsync);
+        snapshots.MapPut("/{id}", (string id, HttpContext context, SnapshotChanges changes, CancellationToken ct) => changes.UpdateAsync(id, context, ct));
         snapshots.MapGet("/{id}/metadata", SnapshotMetadata.ShowAsync);
         snapshots.MapPost("/{id}/metadata", SnapshotMetadata.MergeAsync);
         snapshots.MapPut("/{id}/metadata", SnapshotMetadata.ReplaceAsync);
         snapshots.MapGet("/{id}/metadata/{key}", SnapshotMetadata.ShowOneAsync);
         snapshots.MapPut("/{id}/metadata/{key}", SnapshotMetadata.SetOneAsync);
         snapshots.MapDelete("/{id}/metadata/{key}", SnapshotMetadata.DeleteOneAsync);
-        snapshots.MapPost("/{id}/action", SnapshotActions.ActAsync);
+        snapshots.MapPost("/{id}/action", (string id, HttpContext context, SnapshotActions actions, CancellationToken ct) => actions.ActAsync(id, context, ct));
     }
 
     private static Task<Ok<SnapshotList<SnapshotSummary>>> ListAsync(HttpContext context, SnapshotStore store, CancellationToken ct) =>
@@ -66,7 +68,7 @@ internal static class SnapshotEndpoints
         return TypedResults.Ok(new OneSnapshot(SnapshotView.Of(snapshot, context.Microversion())));
     }
 
-    /// <summary>The order of the checks is Cinder's: body, then volume, then what its microversion says of <c>force</c>, then policy, then what only the run can know.</summary>
+    /// <summary>The order of the checks is Cinder's: body, then volume, then what its microversion says of <c>force</c>, then whether its back end is frozen, then policy, then what only the run can know.</summary>
     private static async Task<Accepted<OneSnapshot>> CreateAsync(HttpContext context, VolumeStore volumes, ResourceRuns runs, CancellationToken ct)
     {
         var request = CreateSnapshotRequest.Parse(await JsonBody.ReadAsync(context.Request, ct));
@@ -81,6 +83,11 @@ internal static class SnapshotEndpoints
         var input = new CreateVolumeSnapshotInput(
             key is null ? SnapshotId.New() : DeterministicId.Snapshot(caller.ProjectId, key), volume.Id, request.Name, request.Description, request.Metadata,
             request.AllowInUse(context.Microversion()), caller, context.TraceIdentifier);
+        if (volume.Frozen)
+        {
+            throw Fault.BadRequest(VolumeSnapshotRules.Frozen);
+        }
+
         context.Demand(Policies.CreateSnapshot, PolicyTarget.Of(volume.ProjectId, volume.UserId));
         var snapshot = await runs.CreateSnapshotAsync(input, ct);
         return TypedResults.Accepted((string?)null, new OneSnapshot(SnapshotView.Changed(snapshot, context.Microversion())));

@@ -87,6 +87,9 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         GET    /volume/v3/{project_id}/os-quota-sets/{id}/defaults                      200 200 403 200 401
         PUT    /volume/v3/{project_id}/os-quota-sets/{id}                               403 403 403 400 401
         DELETE /volume/v3/{project_id}/os-quota-sets/{id}                               403 403 403 200 401
+        GET    /volume/v3/{project_id}/os-services                                      403 403 403 503 401
+        PUT    /volume/v3/{project_id}/os-services/freeze                               403 403 403 400 401
+        PUT    /volume/v3/{project_id}/os-services/thaw                                 403 403 403 400 401
         GET    /volume/v3/{project_id}/types                                            200 200 200 200 401
         GET    /volume/v3/{project_id}/types/{id}                                       200 200 200 200 401
 

@@ -68,6 +68,15 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
     }
 
     [Fact]
+    public async Task Twenty_patches_of_an_image_at_once_are_all_there_afterwards()
+    {
+        var id = await ImageAsync();
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(i => PatchAsync(id, new[] { new { op = "add", path = $"/p{i}", value = "v" } })));
+        var image = (await api.GetAsync($"/image/v2/images/{id}", api.Tokens.Reader)).Json;
+        Assert.All(Enumerable.Range(0, 20), i => Assert.Equal("v", image.GetProperty($"p{i}").GetString()));
+    }
+
+    [Fact]
     public async Task A_status_is_reset_by_administrators_only_and_reported_by_members_along_its_two_ways()
     {
         var snapshot = await SnapshotAsync("stuck");
