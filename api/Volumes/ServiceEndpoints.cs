@@ -8,8 +8,6 @@ using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Versions;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
-using Temporalio.Api.Enums.V1;
-using Temporalio.Api.WorkflowService.V1;
 using Temporalio.Client;
 
 namespace SnapshotFlow.Api.Volumes;
@@ -39,7 +37,7 @@ internal static class ServiceEndpoints
         List<ServiceView> services = [];
         foreach (var backend in (await store.ListAsync(ct)).Where(b => query.Text("host") is not { } host || b.Name == host || b.Name.Split('@')[0] == host))
         {
-            services.Add(ServiceView.Of(backend, await LastSeenAsync(backend, temporal, options.Value.AcceptTimeout, ct)));
+            services.Add(ServiceView.Of(backend, await temporal.LastSeenAsync(Names.VolumeQueue(backend.Name), options.Value.AcceptTimeout, ct)));
         }
 
         return TypedResults.Ok(new ServiceList(query.Text("binary") is null or Binary ? services : []));
@@ -51,16 +49,6 @@ internal static class ServiceEndpoints
         context.Demand(rule);
         var host = new JsonField("body", await JsonBody.ReadAsync(context.Request, ct)).Object(required: ["host"], optional: [])["host"].Text(LongestHost);
         return await change(host) ? TypedResults.Accepted((string?)null) : throw Fault.NotFound($"Service {host} could not be found.");
-    }
-
-    /// <summary>When a worker of the back end last asked for work; null when none has done so lately. Temporal remembers for some minutes.</summary>
-    private static async Task<DateTimeOffset?> LastSeenAsync(StorageBackend backend, ITemporalClient temporal, TimeSpan patience, CancellationToken ct)
-    {
-        var answer = await temporal.WithinAsync(patience, ct, rpc => temporal.Connection.WorkflowService.DescribeTaskQueueAsync(
-            new DescribeTaskQueueRequest { Namespace = temporal.Options.Namespace, TaskQueue = new() { Name = Names.VolumeQueue(backend.Name) }, TaskQueueType = TaskQueueType.Activity }, rpc));
-        return answer is null
-            ? throw Fault.Unavailable("Temporal has not answered in time. Try again in a few seconds.")
-            : answer.Pollers.Max(p => (DateTimeOffset?)p.LastAccessTime?.ToDateTimeOffset());
     }
 
     private sealed record ServiceList(IReadOnlyList<ServiceView> Services);
