@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using SnapshotFlow.Drivers.Layers;
 using SnapshotFlow.Model;
 using SnapshotFlow.Stack;
@@ -34,8 +35,6 @@ public sealed class DeletingAndRestoringAnImage(RunningStack running)
     public async Task A_restored_image_is_a_set_of_volumes_with_the_bytes_of_the_snapshots_and_they_can_be_deleted_again()
     {
         await using var server = await running.ServerAsync(new() { State = VmState.Stopped });
-        await new QuotaStore(running.Stack.Database).SetLimitAsync(Tokens.TenantProject, Quota.Volumes, Quota.Unlimited, Ct);
-        await new QuotaStore(running.Stack.Database).SetLimitAsync(Tokens.TenantProject, Quota.Gigabytes, Quota.Unlimited, Ct);
         var image = await MadeAsync(server);
 
         var started = (await running.Tenant.PostAsync($"/runs/{image}/restore", new { name = "copy" }, Ct)).Expect(HttpStatusCode.Accepted).Body;
@@ -64,10 +63,17 @@ public sealed class DeletingAndRestoringAnImage(RunningStack running)
             Operation = VolumeOperation.CreateVolumeFromSnapshot, Fault = VolumeFault.Fail, Kind = ErrorKind.BackendRefused, Message = "the pool is full", Times = 1,
         });
 
-        var started = (await running.Tenant.PostAsync($"/runs/{image}/restore", new { }, Ct)).Expect(HttpStatusCode.Accepted).Body;
-        var operation = await EndedAsync(started.GetProperty("operation_id").GetString()!);
+        JsonElement started, operation;
+        try
+        {
+            started = (await running.Tenant.PostAsync($"/runs/{image}/restore", new { }, Ct)).Expect(HttpStatusCode.Accepted).Body;
+            operation = await EndedAsync(started.GetProperty("operation_id").GetString()!);
+        }
+        finally
+        {
+            await running.NoFaultsAsync();
+        }
 
-        await running.NoFaultsAsync();
         Assert.Equal("failed", operation.GetProperty("status").GetString());
         foreach (var volume in started.GetProperty("volumes").EnumerateArray().Select(v => VolumeId.Parse(v.GetProperty("volume_id").GetString()!)))
         {
@@ -86,9 +92,9 @@ public sealed class DeletingAndRestoringAnImage(RunningStack running)
     private async Task<string> OperationOfAsync(string image) =>
         (await running.Tenant.GetAsync($"/operations?image_id={image}", Ct)).Expect(HttpStatusCode.OK).Body.GetProperty("operations")[0].GetProperty("id").GetString()!;
 
-    private async Task<System.Text.Json.JsonElement> EndedAsync(string operation)
+    private async Task<JsonElement> EndedAsync(string operation)
     {
-        System.Text.Json.JsonElement found = default;
+        JsonElement found = default;
         await UntilAsync(async () =>
         {
             found = (await running.Tenant.GetAsync($"/operations/{operation}", Ct)).Expect(HttpStatusCode.OK).Body;
