@@ -66,10 +66,10 @@ internal static class ImageMembers
             ct);
     }
 
-    /// <summary>Only the project that it is shared with says what it thinks of it.</summary>
+    /// <summary>Only the project that it is shared with says what it thinks of it. Clients send <c>member</c> along; the path says who it is.</summary>
     private static async Task<Ok<MemberView>> AnswerAsync(string id, string member, HttpContext context, ImageStore store, Database database, TimeProvider time, CancellationToken ct)
     {
-        var status = new JsonField("body", await JsonBody.ReadAsync(context.Request, ct)).Object(required: ["status"], optional: [])["status"].OneOf(Statuses);
+        var status = new JsonField("body", await JsonBody.ReadAsync(context.Request, ct)).Object(required: ["status"], optional: ["member"])["status"].OneOf(Statuses);
         var (image, seen) = await SeenAsync(id, context, store, database, null, ct);
         if (seen.All(m => m.Member != member))
         {

@@ -112,7 +112,8 @@ internal sealed record ImagePatch(IReadOnlyList<ImagePatch.Operation> Operations
             "os_hidden" => image with { Hidden = value.Boolean() },
             "min_disk" => image with { MinDisk = Whole(value) },
             "min_ram" => image with { MinRam = Whole(value) },
-            "tags" => Verb == "replace" ? image with { Tags = Tags(value) } : throw Fault.BadRequest("Invalid operation: tags can only be replaced as a whole."),
+            // Added or replaced, it is the whole list. Source: Glance, whose clients add the tags of an image that they saw without any.
+            "tags" => image with { Tags = Tags(value) },
             "owner" => isAdmin
                 ? image with { OwnerProjectId = value.Text(MaxLength) is { Length: > 0 } owner ? owner : throw value.Invalid("It must not be empty") }
                 : throw Fault.Forbidden("You are not permitted to modify 'owner' on this image."),

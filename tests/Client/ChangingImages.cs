@@ -64,7 +64,9 @@ public sealed class ChangingImages(ClientAndStack both)
         var id = await ImageAsync();
         (await both.Admin.RunAsync($"image set --deactivate {id}")).Succeeds();
         Assert.Equal("deactivated", (await Demo.RunAsync($"image show {id} -f json")).Succeeds()["status"]);
-        (await Demo.RunAsync($"image set --activate {id}")).Fails("Policy doesn't allow reactivate to be performed.");
+        // The client does not look at the answer.
+        await Demo.RunAsync($"image set --activate {id}");
+        Assert.Equal("deactivated", (await Demo.RunAsync($"image show {id} -f json")).Succeeds()["status"]);
         (await both.Admin.RunAsync($"image set --activate {id}")).Succeeds();
         Assert.Equal("active", (await Demo.RunAsync($"image show {id} -f json")).Succeeds()["status"]);
     }
@@ -89,10 +91,13 @@ public sealed class ChangingImages(ClientAndStack both)
         Assert.Equal((id, "a b c"), (snapshot["id"], snapshot["description"]));
         Assert.Equal(("red", "small"), (snapshot.Json.GetProperty("properties").GetProperty("colour").GetString(), snapshot.Json.GetProperty("properties").GetProperty("size").GetString()));
         (await Demo.RunAsync($"volume snapshot unset --property size {id}")).Succeeds();
-        Assert.Equal("""{"colour":"red"}""", (await Demo.RunAsync($"volume snapshot show {id} -f json")).Succeeds()["properties"]!.Replace(" ", "", StringComparison.Ordinal));
+        Assert.Equal([("colour", "red")], await PropertiesAsync(id));
         (await Demo.RunAsync($"volume snapshot set --no-property --property shape=round {id}")).Succeeds();
-        Assert.Equal("""{"shape":"round"}""", (await Demo.RunAsync($"volume snapshot show {id} -f json")).Succeeds()["properties"]!.Replace(" ", "", StringComparison.Ordinal));
+        Assert.Equal([("shape", "round")], await PropertiesAsync(id));
     }
+
+    private async Task<IEnumerable<(string, string?)>> PropertiesAsync(string snapshot) => (await Demo.RunAsync($"volume snapshot show {snapshot} -f json")).Succeeds()
+        .Json.GetProperty("properties").EnumerateObject().Select(p => (p.Name, p.Value.GetString()));
 
     [Fact]
     public async Task The_state_of_a_snapshot_is_set_and_its_deletion_forced_by_administrators()
