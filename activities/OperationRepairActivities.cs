@@ -71,6 +71,13 @@ public sealed class OperationRepairActivities(
                     await operations.CloseAsync(session, operation with { Status = RunStatus.Completed, EndedAt = now });
                     return null;
                 case { Status: ImageStatus.PendingDelete } image:
+                    var going = (await snapshots.LockOfImageAsync(session, image.Id)).Where(s => s.Status is SnapshotStatus.Deleting);
+                    if ((await volumes.FindAsync(session, going.Select(s => s.VolumeId))).Any(v => v.Frozen))
+                    {
+                        // Nothing is deleted there until an administrator has thawed it.
+                        return null;
+                    }
+
                     // In the name of the image's own project: an administrator of another one may have asked.
                     return new(Image: new(operation.Id, image.Id, KeepSnapshots: false, new(image.OwnerProjectId, operation.UserId, []), operation.RequestId, Resume: true));
                 default:
@@ -81,13 +88,13 @@ public sealed class OperationRepairActivities(
 
     private async Task<DeletionToFinish?> FinishSnapshotAsync(SnapshotId id) => (await AskAsync(Names.DeleteSnapshotWorkflow(id))).Live
         ? null
-        : await RecordAsync<DeletionToFinish?>(async (session, _) => await snapshots.LockAsync(session, id) is { Status: SnapshotStatus.Deleting } snapshot
+        : await RecordAsync<DeletionToFinish?>(async (session, _) => await FindTouchableAsync(session, id, SnapshotStatus.Deleting) is ({ } snapshot, _)
             ? new(Snapshot: new(id, Force: false, new(snapshot.ProjectId, snapshot.UserId, []), RequestId, Resume: true))
             : null);
 
-    private async Task<DeletionToFinish?> FinishVolumeAsync(VolumeId id) => (await AskAsync(Names.DeleteVolumeWorkflow(id))).Live
+    private async Task<DeletionToFinish?> FinishVolumeAsync(VolumeId id) => await AskAsync(Names.DeleteVolumeWorkflow(id)) is { Live: true } or { StartedAt: null }
         ? null
-        : await RecordAsync<DeletionToFinish?>(async (session, _) => await volumes.LockAsync(session, id) is { Status: VolumeStatus.Deleting, SnapshotId: not null } volume
+        : await RecordAsync<DeletionToFinish?>(async (session, _) => await volumes.LockAsync(session, id) is { Status: VolumeStatus.Deleting, SnapshotId: not null, Frozen: false } volume
             ? new(Volume: new(id, Force: false, new(volume.ProjectId, volume.UserId, []), RequestId, Resume: true))
             : null);
 
@@ -118,7 +125,7 @@ public sealed class OperationRepairActivities(
         ? null
         : await RecordAsync<CreationToGiveUp?>(async (session, now) =>
         {
-            if (await snapshots.LockAsync(session, id) is not { Status: SnapshotStatus.Creating, ImageId: null } snapshot)
+            if (await FindTouchableAsync(session, id, SnapshotStatus.Creating) is not ({ ImageId: null } snapshot, var volume))
             {
                 return null;
             }
@@ -126,7 +133,6 @@ public sealed class OperationRepairActivities(
             // The row first: a step that comes late finds it closed, and whoever deletes the snapshot deletes what the back end has of it.
             await snapshots.MoveAsync(session, id, SnapshotStatus.Error, now, SnapshotStatus.Creating);
             await messages.AddAsync(session, UserMessage.About(id, snapshot.ProjectId, UserMessageKind.SnapshotCreateFailed, RequestId, now));
-            var volume = (await volumes.FindAsync(session, [snapshot.VolumeId])).SingleOrDefault();
             return new(new(volume?.Backend, snapshot.VolumeId, id), [], null);
         });
 
@@ -134,7 +140,8 @@ public sealed class OperationRepairActivities(
         ? null
         : await RecordAsync<CreationToGiveUp?>(async (session, now) =>
         {
-            if (await volumes.LockAsync(session, id) is not { Status: VolumeStatus.Creating, SnapshotId: not null } volume)
+            if (await volumes.LockAsync(session, id) is not { Status: VolumeStatus.Creating, SnapshotId: not null, Frozen: false } volume
+                || !await records.IsUnchangedAsync(session, id))
             {
                 return null;
             }
@@ -143,6 +150,18 @@ public sealed class OperationRepairActivities(
             await messages.AddAsync(session, UserMessage.About(id, volume.ProjectId, UserMessageKind.VolumeCreateFailed, RequestId, now));
             return new(null, [new(id, volume.Backend)], null);
         });
+
+    /// <summary>A snapshot that its own run has put into a status, with its volume, unless an administrator has frozen the back end; held by the transaction.</summary>
+    private async Task<(Snapshot? Snapshot, Volume? Volume)> FindTouchableAsync(Session session, SnapshotId id, SnapshotStatus status)
+    {
+        if (await snapshots.LockAsync(session, id) is not { } snapshot || snapshot.Status != status || !await records.IsByItsRunAsync(session, id))
+        {
+            return default;
+        }
+
+        var volume = (await volumes.FindAsync(session, [snapshot.VolumeId])).SingleOrDefault();
+        return volume is { Frozen: true } ? default : (snapshot, volume);
+    }
 
     private Task<WorkFact> AskAsync(string workflow) => directory.FindAsync(workflow, Context.CancellationToken);
 

@@ -30,7 +30,7 @@ public sealed class ReconcileActivities(
     {
         Operations = await EachAsync(
             await records.OperationsAsync(Cancelled), async o => o with { Work = await directory.FindAsync(OperationRepairActivities.RunOf(o.Kind, o.Operation, o.Image), Cancelled) }),
-        Volumes = [.. (await EachAsync(await records.VolumesInTransitionAsync(Cancelled), async v => v with { Work = await WorkOnAsync(v) }))
+        Volumes = [.. (await EachAsync(await records.VolumesInTransitionAsync(Cancelled), WithWorkAsync))
             // What was registered as it is, is so in the eyes of who registered it.
             .Where(v => v.MadeHere || v.Work.StartedAt is not null)],
     });
@@ -121,10 +121,15 @@ public sealed class ReconcileActivities(
         }
     }
 
-    private Task<WorkFact> WorkOnAsync(VolumeFact volume) => directory.FindAsync(
-        volume.Status == VolumeStatus.Deleting ? Names.DeleteVolumeWorkflow(volume.Volume)
-        : volume.Restore is { } restore ? Names.RestoreImageWorkflow(restore)
-        : Names.CreateVolumeWorkflow(volume.Volume), Cancelled);
+    private async Task<VolumeFact> WithWorkAsync(VolumeFact volume)
+    {
+        var deleting = volume.Status == VolumeStatus.Deleting;
+        var work = await directory.FindAsync(
+            deleting ? Names.DeleteVolumeWorkflow(volume.Volume)
+            : volume.Restore is { } restore ? Names.RestoreImageWorkflow(restore)
+            : Names.CreateVolumeWorkflow(volume.Volume), Cancelled);
+        return volume with { Work = work, ByItsRun = deleting ? work.StartedAt is not null : volume.ByItsRun };
+    }
 
     /// <summary>Asks about one after another: Temporal is not to be flooded.</summary>
     private static async Task<IReadOnlyList<TResult>> EachAsync<T, TResult>(IReadOnlyList<T> things, Func<T, Task<TResult>> ask)

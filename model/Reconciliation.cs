@@ -49,6 +49,9 @@ public static class Reconciliation
     /// <summary>Something out of order at one look; <paramref name="Run"/> is the run whose undo would touch it.</summary>
     private sealed record Sighting(FindingKey Key, ImageId? Run, DateTimeOffset Since, string Detail, Repair? Repair, string? Place = null);
 
+    /// <summary>Why something is left alone that looks as if a run had left it.</summary>
+    private const string Doubtful = "; the records do not prove that it was a run that wrote this status: not certain enough";
+
     private sealed class Look(ReconciliationWorld world, DateTimeOffset now)
     {
         private readonly Dictionary<ImageId, RunFact> runs = world.Runs.ToDictionary(r => r.Image);
@@ -135,16 +138,17 @@ public static class Reconciliation
                 else if (row is { Status: SnapshotStatus.Deleting, Work: { } deleting })
                 {
                     var deletion = DeletionOf(row);
+                    var work = deletion?.Work ?? deleting;
                     yield return new(
-                        new(FindingKind.StuckSnapshot, key), row.Image, Later(row.ChangedAt, (deletion?.Work ?? deleting).StartedAt),
-                        $"deleting, and its deletion is over (in Temporal: {(deletion?.Work ?? deleting).Words})",
-                        deletion is null ? new(RepairKind.FinishDeletion, Snapshot: row.Snapshot) : Finish(deletion));
+                        new(FindingKind.StuckSnapshot, key), row.Image, Later(row.ChangedAt, work.StartedAt),
+                        $"deleting, and its deletion is over (in Temporal: {work.Words})" + (deletion is null && !row.ByItsRun ? Doubtful : ""),
+                        deletion is not null ? Finish(deletion) : row.ByItsRun ? new(RepairKind.FinishDeletion, Snapshot: row.Snapshot) : null);
                 }
                 else if (row is { Status: SnapshotStatus.Creating, Image: null, Work: { } making })
                 {
                     yield return new(
-                        new(FindingKind.StuckSnapshot, key), null, Later(row.ChangedAt, making.StartedAt), $"creating, and the run that made it is over (in Temporal: {making.Words})",
-                        new(RepairKind.GiveUpCreation, Snapshot: row.Snapshot));
+                        new(FindingKind.StuckSnapshot, key), null, Later(row.ChangedAt, making.StartedAt), $"creating, and the run that made it is over (in Temporal: {making.Words})" + (row.ByItsRun ? "" : Doubtful),
+                        row.ByItsRun ? new(RepairKind.GiveUpCreation, Snapshot: row.Snapshot) : null);
                 }
                 else if (row.Status is not (SnapshotStatus.Available or SnapshotStatus.Error))
                 {
@@ -219,10 +223,12 @@ public static class Reconciliation
             where !work.Live
             select new Sighting(
                 new(FindingKind.StuckVolume, volume.Volume.ToString()), null, Later(volume.ChangedAt, work.StartedAt),
-                $"{volume.Status}, and nobody is at work on it (in Temporal: {work.Words})" + (volume.MadeHere ? "" : "; it was registered, not made here: not ours to delete"),
+                $"{volume.Status}, and nobody is at work on it (in Temporal: {work.Words})"
+                + (!volume.MadeHere ? "; it was registered, not made here: not ours to delete" : restore is null && !volume.ByItsRun ? Doubtful : ""),
                 volume switch
                 {
                     { MadeHere: false } => null,
+                    { ByItsRun: false } when restore is null => null,
                     { Status: VolumeStatus.Deleting } => new(RepairKind.FinishDeletion, Volume: volume.Volume),
                     _ when restore is not null => GiveUp(restore),
                     _ => new(RepairKind.GiveUpCreation, Volume: volume.Volume),

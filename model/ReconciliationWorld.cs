@@ -78,8 +78,9 @@ public sealed record SnapshotTombstone(VolumeId Volume, ImageId? Image, DateTime
 /// <param name="ChangedAt">When the row last changed.</param>
 /// <param name="Missing">The back end was listed to its end, and does not have it.</param>
 /// <param name="Work">The run that makes it on its own or deletes it, of one that is <c>creating</c> or <c>deleting</c>; otherwise null.</param>
+/// <param name="ByItsRun">Whether the records prove that a run of its own has put it into that status, and nobody has changed the row since: an administrator may write any.</param>
 public sealed record SnapshotFact(
-    SnapshotId Snapshot, string? Backend, ImageId? Image, SnapshotStatus Status, DateTimeOffset ChangedAt, bool Missing, WorkFact? Work = null);
+    SnapshotId Snapshot, string? Backend, ImageId? Image, SnapshotStatus Status, DateTimeOffset ChangedAt, bool Missing, WorkFact? Work = null, bool ByItsRun = false);
 
 /// <summary>A live image row.</summary>
 /// <param name="Image">Its id.</param>
@@ -105,7 +106,8 @@ public sealed record OperationFact(OperationId Operation, OperationKind Kind, Im
 /// <param name="Restore">The restore that makes it, if one does.</param>
 /// <param name="ChangedAt">When the row last changed.</param>
 /// <param name="Work">The run that makes it on its own or deletes it.</param>
-public sealed record VolumeFact(VolumeId Volume, string Status, bool MadeHere, OperationId? Restore, DateTimeOffset ChangedAt, WorkFact Work);
+/// <param name="ByItsRun">Of one that is being made: nobody has changed the row since it was written. Of one that is being deleted: Temporal knows the run.</param>
+public sealed record VolumeFact(VolumeId Volume, string Status, bool MadeHere, OperationId? Restore, DateTimeOffset ChangedAt, WorkFact Work, bool ByItsRun);
 
 /// <summary>What Temporal says of the run that is at work on something.</summary>
 /// <param name="Live">Whether it is open.</param>

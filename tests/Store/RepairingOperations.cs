@@ -168,6 +168,54 @@ public sealed class RepairingOperations : IClassFixture<StoreDatabase>
         Assert.Null(await Run(() => looks.Repairs.BeginFinishDeletionAsync(new(RepairKind.FinishDeletion, Volume: volume.Id))));
     }
 
+    [Theory]
+    [InlineData("creating")]
+    [InlineData("deleting")]
+    public async Task A_snapshot_that_an_administrator_has_put_into_a_status_is_left_to_people(string status)
+    {
+        var snapshot = await keeping.SnapshotAsync();
+        await db.Database.WriteAsync(
+            s => db.Snapshots.MoveAsync(s, snapshot.Id, EnumText.Parse<SnapshotStatus>(status), Given.Now.AddMinutes(1), SnapshotStatus.Available), None);
+        looks.Time.Now = Given.Now + (2 * Steps.LongestRun);
+        await looks.LookAsync();
+        looks.Time.Now += Interval;
+        var look = await looks.LookAsync();
+
+        Assert.Contains(look.Findings, f => f.Key == new FindingKey(FindingKind.StuckSnapshot, snapshot.Id.ToString()));
+        Assert.DoesNotContain(look.Repairs, r => r.Repair.Snapshot == snapshot.Id);
+        Assert.Null(await Run(() => looks.Repairs.BeginFinishDeletionAsync(new(RepairKind.FinishDeletion, Snapshot: snapshot.Id))));
+        Assert.Null(await Run(() => looks.Repairs.BeginGiveUpCreationAsync(new(RepairKind.GiveUpCreation, Snapshot: snapshot.Id))));
+        Assert.Equal(status, (await db.Snapshots.FindVisibleAsync(snapshot.Id, Given.Admin(), None))!.Status.ToText());
+    }
+
+    [Fact]
+    public async Task Nothing_is_deleted_on_a_back_end_that_an_administrator_has_frozen()
+    {
+        var (restore, _) = await RestoreAsync();
+        var making = ResourceKeeping.Cut(await keeping.VolumeAsync());
+        await Run(() => keeping.Snapshots.AdmitSnapshotAsync(making));
+        var (image, _) = await keeping.ImageAsync();
+        var asked = new DeleteImageInput(OperationId.New(), image.Image, false, image.Caller, "req-2");
+        await Run(() => keeping.Images.BeginDeleteImageAsync(asked));
+        Repair undo = new(RepairKind.GiveUpCreation, Operation: restore.Operation), giveUp = new(RepairKind.GiveUpCreation, Snapshot: making.Snapshot);
+        Repair finish = new(RepairKind.FinishDeletion, Operation: asked.Operation);
+        await db.ScalarAsync($"INSERT INTO frozen_backends (backend, frozen_at) VALUES ('host1@file', now())");
+        try
+        {
+            Assert.Null(await Run(() => looks.Repairs.BeginGiveUpCreationAsync(undo)));
+            Assert.Null(await Run(() => looks.Repairs.BeginGiveUpCreationAsync(giveUp)));
+            Assert.Null(await Run(() => looks.Repairs.BeginFinishDeletionAsync(finish)));
+        }
+        finally
+        {
+            await db.ScalarAsync("DELETE FROM frozen_backends");
+        }
+
+        Assert.NotNull(await Run(() => looks.Repairs.BeginGiveUpCreationAsync(undo)));
+        Assert.NotNull(await Run(() => looks.Repairs.BeginGiveUpCreationAsync(giveUp)));
+        Assert.NotNull(await Run(() => looks.Repairs.BeginFinishDeletionAsync(finish)));
+    }
+
     [Fact]
     public async Task Whatever_has_a_run_again_by_the_time_of_the_repair_is_left_to_it()
     {

@@ -289,7 +289,7 @@ internal sealed class RandomWorld
         operations.Add(new(operation, OperationKind.RestoreImage, image, Noon - age, inUse, work));
         for (var i = random.Next(4); i > 0; i--)
         {
-            volumes.Add(new(VolumeId.New(), VolumeStatus.Creating, true, operation, Noon - age, work));
+            volumes.Add(new(VolumeId.New(), VolumeStatus.Creating, true, operation, Noon - age, work, Chance(0.5)));
         }
 
         Judge(PartsOf(operations[^1]), work, age, ours: inUse == 0);
@@ -305,15 +305,16 @@ internal sealed class RandomWorld
             runs.Add(new(gone, false, "unknown", RunStatus.Completed, Noon.AddDays(-30), false, 0));
         }
 
-        snapshots.Add(new(snapshot, "host2@rbd", image, image is null ? Pick(SnapshotStatus.Creating, SnapshotStatus.Deleting) : SnapshotStatus.Deleting, Noon - age, false, work));
-        Judge([("row", (SnapshotId?)snapshot)], work, age);
+        var byItsRun = Chance(0.8);
+        snapshots.Add(new(snapshot, "host2@rbd", image, image is null ? Pick(SnapshotStatus.Creating, SnapshotStatus.Deleting) : SnapshotStatus.Deleting, Noon - age, false, work, byItsRun));
+        Judge([("row", (SnapshotId?)snapshot)], work, age, ours: byItsRun);
     }
 
     private void MakeVolumeAlone()
     {
-        var (volume, work, madeHere) = (VolumeId.New(), MakeWork(out var age), Chance(0.7));
-        volumes.Add(new(volume, madeHere ? Pick(VolumeStatus.Creating, VolumeStatus.Deleting) : VolumeStatus.Deleting, madeHere, null, Noon - age, work));
-        Judge([("volume", (VolumeId?)volume)], work, age, ours: madeHere);
+        var (volume, work, madeHere, byItsRun) = (VolumeId.New(), MakeWork(out var age), Chance(0.7), Chance(0.8));
+        volumes.Add(new(volume, madeHere ? Pick(VolumeStatus.Creating, VolumeStatus.Deleting) : VolumeStatus.Deleting, madeHere, null, Noon - age, work, byItsRun));
+        Judge([("volume", (VolumeId?)volume)], work, age, ours: madeHere && byItsRun);
     }
 
     /// <summary>A run that lives or not; <paramref name="age"/> is how long ago something last began, by the row or by Temporal.</summary>

@@ -111,16 +111,21 @@ public sealed class Reconciling
     }
 
     [Fact]
-    public void A_restore_whose_volumes_somebody_uses_and_a_volume_that_was_registered_are_reported_and_left_to_people()
+    public void What_is_in_use_was_registered_or_put_into_its_status_by_who_knows_whom_is_reported_and_left_to_people()
     {
         var over = new WorkFact(false, "terminated", Noon.AddDays(-2));
         var world = new ReconciliationWorld
         {
             Operations = [new(OperationId.New(), OperationKind.RestoreImage, ImageId.New(), Noon.AddDays(-2), 1, over)],
-            Volumes = [new(VolumeId.New(), VolumeStatus.Deleting, MadeHere: false, null, Noon.AddDays(-2), over)],
+            Volumes = [new(VolumeId.New(), VolumeStatus.Deleting, MadeHere: false, null, Noon.AddDays(-2), over, ByItsRun: true)],
+            Snapshots =
+            [
+                new(SnapshotId.New(), "host1@file", null, SnapshotStatus.Creating, Noon.AddDays(-2), false, over, ByItsRun: false),
+                new(SnapshotId.New(), "host1@file", null, SnapshotStatus.Deleting, Noon.AddDays(-2), false, over, ByItsRun: false),
+            ],
         };
         var first = Reconciliation.Decide(world, [], Noon, Rules);
-        Assert.Equal([FindingKind.StuckVolume, FindingKind.StrandedOperation], first.Findings.Select(f => f.Key.Kind));
+        Assert.Equal([FindingKind.StuckSnapshot, FindingKind.StuckSnapshot, FindingKind.StuckVolume, FindingKind.StrandedOperation], first.Findings.Select(f => f.Key.Kind));
         Assert.Empty(Reconciliation.Decide(world, first.Findings, Noon.AddDays(1), Rules).Repairs);
     }
 

@@ -41,7 +41,7 @@ public sealed class FakeResourceLooks(Func<FakeResources> current, ITemporalClie
         {
             var ofImage = Resources.OfImage.Contains(id);
             var work = await FindAsync(status == "creating" ? Names.CreateSnapshotWorkflow(id) : Resources.Deletion is null ? Names.DeleteSnapshotWorkflow(id) : Names.DeleteImageWorkflow(Resources.Image));
-            snapshots.Add(new(id, FakeResources.Backend, ofImage ? Resources.Image : null, EnumText.Parse<SnapshotStatus>(status), Began, false, work));
+            snapshots.Add(new(id, FakeResources.Backend, ofImage ? Resources.Image : null, EnumText.Parse<SnapshotStatus>(status), Began, false, work, ByItsRun: true));
         }
 
         var restoring = Resources is { Restoring: { } r, Operation: RunStatus.Running } ? r : null;
@@ -49,7 +49,7 @@ public sealed class FakeResourceLooks(Func<FakeResources> current, ITemporalClie
         foreach (var (id, status) in Resources.VolumeRows.Where(v => v.Value is "creating" or "deleting").ToList())
         {
             var work = await FindAsync(restoring is not null ? Names.RestoreImageWorkflow(restoring.Operation) : status == "creating" ? Names.CreateVolumeWorkflow(id) : Names.DeleteVolumeWorkflow(id));
-            volumes.Add(new(id, status, true, restoring?.Operation, Began, work));
+            volumes.Add(new(id, status, true, restoring?.Operation, Began, work, ByItsRun: true));
         }
 
         List<OperationFact> operations =
