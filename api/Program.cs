@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Api.Admin;
+using SnapshotFlow.Api.Dashboard;
 using OpenTelemetry.Trace;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Findings;
@@ -63,6 +64,7 @@ public static class Program
             .AddOpenApiDocument()
             .AddPublicUrl()
             .AddJson()
+            .AddDashboard()
             .AddHealth();
         if (builder.Configuration[WebHostDefaults.ServerUrlsKey] is null)
         {
@@ -96,6 +98,7 @@ public static class Program
         app.MapOpenApiDocument();
         app.MapFindings();
         app.MapOperations();
+        app.MapDashboard();
         return app;
     }
 
