@@ -130,6 +130,11 @@ public sealed class ImageActivities(
                     : throw new SnapshotFlowException(ErrorKind.StaleStatus, $"Restore {input.Operation} has ended or is being undone: ask again with another idempotency key.");
         }
 
+        if (await quotas.LargestVolumeAsync(session, input.Caller.ProjectId) is { } largest && planned.Exists(p => p.Row.SizeGib > largest))
+        {
+            throw Quota.VolumeTooLarge(planned.Max(p => p.Row.SizeGib), largest);
+        }
+
         var over = await quotas.AdmitAsync(session, Quota.OfVolumes(input.Caller.ProjectId, planned.Select(p => (p.Row.SizeGib, p.Row.VolumeType))), now);
         if (over.Count > 0)
         {
@@ -217,6 +222,11 @@ public sealed class ImageActivities(
                 ErrorKind.StaleStatus, $"Image {image} could not be deleted because it is in use: Snapshot {busy.Id} is {busy.Status.ToText()}.");
         }
 
+        if ((await volumes.FindAsync(session, rows.Select(r => r.VolumeId))).Any(v => v.Frozen))
+        {
+            throw new SnapshotFlowException(ErrorKind.StaleStatus, $"Image {image} could not be deleted because its snapshots are on a frozen storage backend: wait until it is thawed, or keep them.");
+        }
+
         if (await SnapshotDeletion.NeededByAsync(session, snapshots, rows) is { } needed)
         {
             throw new SnapshotFlowException(ErrorKind.StaleStatus, $"Image {image} could not be deleted because it is in use: {needed.Message}");
@@ -245,7 +255,7 @@ public sealed class ImageActivities(
 
     private static Volume SourceOf(Snapshot row, Dictionary<VolumeId, Volume> sources) =>
         sources.GetValueOrDefault(row.VolumeId) is { Backend: not null } source
-            ? source
+            ? !source.Frozen ? source : throw new SnapshotFlowException(ErrorKind.StaleStatus, $"Snapshot {row.Id} cannot be restored: its storage backend is frozen.")
             : throw new SnapshotFlowException(ErrorKind.StaleStatus, $"Snapshot {row.Id} cannot be restored: its volume {row.VolumeId} is gone, or on no back end.");
 
     /// <summary>The entries of the image's mapping by snapshot. The property is the caller's to edit; what cannot be read of it says nothing.</summary>

@@ -21,7 +21,6 @@ internal sealed class ImagePreparation(ServerStore servers, VolumeStore volumes)
             throw new SnapshotFlowException(ErrorKind.NotFound, $"Instance {request.Server} could not be found.");
         }
 
-        RequireMember(request.Caller);
         var devices = await servers.BlockDevicesAsync(session, server.Id);
         RequireState(server, devices, request.Image);
         var metadata = ImageMetadata.Build(server, request.Caller.ProjectId, request.Metadata);
@@ -61,15 +60,6 @@ internal sealed class ImagePreparation(ServerStore servers, VolumeStore volumes)
                 return new VolumeToCut(volume.Id, d.Snapshot, volume.ProjectId, volume.Backend!, d.DeviceName, volume.SizeGib, volume.VolumeType, volume.Bootable);
             }),
         ];
-    }
-
-    private static void RequireMember(Caller caller)
-    {
-        // Nova's default, project_member_or_admin: whoever sees the server without being an administrator is of its project.
-        if (!caller.IsAdmin && !caller.Roles.Contains("member"))
-        {
-            throw new SnapshotFlowException(ErrorKind.Forbidden, "Policy doesn't allow os_compute_api:servers:create_image to be performed.");
-        }
     }
 
     private static void RequireState(Server server, IReadOnlyList<BlockDevice> devices, ImageId image)

@@ -133,6 +133,11 @@ public sealed class SnapshotActivities(
             throw new SnapshotFlowException(ErrorKind.StaleStatus, $"The deletion of snapshot {input.Snapshot} has not begun.");
         }
 
+        if (volume is { Frozen: true })
+        {
+            throw new SnapshotFlowException(ErrorKind.InvalidRequest, VolumeSnapshotRules.Frozen);
+        }
+
         if (!input.Force)
         {
             RequireDeletable(snapshot);

@@ -35,6 +35,11 @@ public sealed class VolumeRecordActivities(Database database, VolumeStore volume
             SizeGib = input.SizeGib ?? snapshot.SizeGib,
             Metadata = input.Metadata,
         };
+        if (await quotas.LargestVolumeAsync(session, volume.ProjectId) is { } largest && volume.SizeGib > largest)
+        {
+            throw Quota.VolumeTooLarge(volume.SizeGib, largest);
+        }
+
         if (await quotas.AdmitAsync(session, Quota.OfVolumes(volume.ProjectId, [(volume.SizeGib, volume.VolumeType)]), now) is { Count: > 0 } over)
         {
             throw Quota.ExceededInBlockStorage(over);
@@ -95,6 +100,11 @@ public sealed class VolumeRecordActivities(Database database, VolumeStore volume
             throw new SnapshotFlowException(ErrorKind.StaleStatus, $"The deletion of volume {input.Volume} has not begun.");
         }
 
+        if (volume.Frozen)
+        {
+            throw new SnapshotFlowException(ErrorKind.InvalidRequest, VolumeSnapshotRules.Frozen);
+        }
+
         var settled = input.Force || volume.Status is VolumeStatus.Available or VolumeStatus.Error;
         var migrating = volume.MigrationStatus is not (null or "" or "none" or "deleting" or "error" or "success");
         var attached = (await volumes.AttachmentsAsync(session, [volume.Id]))[volume.Id].Any();
@@ -151,6 +161,7 @@ public sealed class VolumeRecordActivities(Database database, VolumeStore volume
     {
         var problem =
             snapshot.Status is not SnapshotStatus.Available ? "Invalid snapshot: Originating snapshot status must be one of 'available' values"
+            : source is { Frozen: true } ? VolumeSnapshotRules.Frozen
             : source?.Backend is null ? $"Invalid snapshot: The volume {snapshot.VolumeId} of snapshot {snapshot.Id} is gone, or on no back end."
             : input.SizeGib < snapshot.SizeGib
                 ? $"Invalid input received: Volume size '{input.SizeGib}'GB cannot be smaller than the snapshot size {snapshot.SizeGib}GB. They must be >= original snapshot size."

@@ -61,6 +61,8 @@ public static class Program
             .AddTemporalConnection(builder.Configuration)
             .AddIdentity()
             .AddPolicy()
+            .AddImages()
+            .AddSnapshots()
             .AddOpenApiDocument()
             .AddPublicUrl()
             .AddJson()
@@ -89,7 +91,9 @@ public static class Program
         app.MapLimits();
         app.MapQuotaSets();
         app.MapVolumeTypes();
+        app.MapServices();
         app.MapImages();
+        app.MapImageSchemas();
         app.MapSnapshots();
         app.MapVolumes();
         app.MapMessages();

@@ -14,6 +14,9 @@ public static class Quota
     /// <summary>Counts volumes.</summary>
     public const string Volumes = "volumes";
 
+    /// <summary>GiB of the largest volume that a project may make: a limit of each, of which nothing is used up.</summary>
+    public const string PerVolumeGigabytes = "per_volume_gigabytes";
+
     /// <summary>No limit.</summary>
     public const int Unlimited = -1;
 
@@ -23,7 +26,7 @@ public static class Quota
     /// <summary>The name of a resource for one volume type.</summary>
     public static string OfType(string resource, string volumeType) => $"{resource}_{volumeType}";
 
-    /// <summary>The limit of a project that was given none of its own: 10 snapshots, 10 volumes, 1000 GiB, and no limit per volume type.</summary>
+    /// <summary>The limit of a project that was given none of its own: 10 snapshots, 10 volumes, 1000 GiB, and no limit per volume or volume type.</summary>
     public static int DefaultLimit(string resource) => resource switch
     {
         Snapshots or Volumes => 10,
@@ -43,6 +46,10 @@ public static class Quota
 
     /// <summary>The refusal as the Block Storage API words it: of several resources that are over, the first by name.</summary>
     public static SnapshotFlowException ExceededInBlockStorage(IReadOnlyList<QuotaOverrun> overruns) => new(ErrorKind.QuotaExceeded, overruns[0].BlockStorageMessage);
+
+    /// <summary>The refusal of a volume that is larger than any may be.</summary>
+    public static SnapshotFlowException VolumeTooLarge(int sizeGib, int limit) =>
+        new(ErrorKind.QuotaExceeded, $"VolumeSizeExceedsLimit: Requested volume size {sizeGib}G is larger than maximum allowed limit {limit}G.");
 
     /// <summary>What one snapshot adds, in the order of the resources' names.</summary>
     public static IReadOnlyList<QuotaDelta> OfSnapshot(string projectId, int sizeGib, string? volumeType) => Deltas(projectId, Snapshots, [(sizeGib, volumeType)]);

@@ -45,6 +45,9 @@ public sealed record Volume
     /// <summary><c>host@backend</c>: the volume worker that can reach it; null while it is nowhere.</summary>
     public string? Backend { get; init; }
 
+    /// <summary>Whether an administrator has frozen that back end: nothing is made or deleted there.</summary>
+    public bool Frozen { get; init; }
+
     /// <summary>Availability zone; null when unknown.</summary>
     public string? AvailabilityZone { get; init; }
 

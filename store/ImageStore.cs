@@ -34,11 +34,11 @@ public sealed partial class ImageStore(Database database)
     }
 
     /// <summary>
-    /// Images that a list shows the caller, newest first: the caller's own, public ones, and shared ones that the caller's project accepted; community ones only
-    /// when asked for by <see cref="ImageFilter.Visibility"/>; an administrator sees all.
+    /// Images that a list shows the caller: the caller's own, public ones, and shared ones that the caller's project accepted (or as
+    /// <see cref="ImageFilter.MemberStatus"/> says); community ones only when asked for by <see cref="ImageFilter.Visibility"/>; an administrator sees all.
     /// </summary>
     /// <param name="caller">Who asks.</param>
-    /// <param name="filter">Which of them.</param>
+    /// <param name="filter">Which of them, in which order.</param>
     /// <param name="page">Which part. An unknown marker is <see cref="ErrorKind.InvalidRequest"/>, as in the Image API.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public Task<IReadOnlyList<Image>> ListAsync(Caller caller, ImageFilter filter, Page page, CancellationToken cancellationToken)
@@ -49,42 +49,99 @@ public sealed partial class ImageStore(Database database)
               AND (@IsAdmin OR owner = @ProjectId OR visibility IN ('public', 'community')
                    OR (visibility = 'shared' AND EXISTS (SELECT FROM image_members AS m WHERE m.image_id = i.id AND m.member = @ProjectId)))
             """;
+        // The marker is in the order also when it does not match any more: the page begins after its place.
         const string Sql = $"""
+            WITH matching AS (
+              SELECT i.id, row_number() OVER (
+                ORDER BY
+                    CASE WHEN NOT (@Descending::boolean[])[1] THEN image_sort_key(i, (@Keys::text[])[1]) END ASC NULLS FIRST,
+                    CASE WHEN (@Descending::boolean[])[1] THEN image_sort_key(i, (@Keys::text[])[1]) END DESC NULLS LAST,
+                    CASE WHEN NOT (@Descending::boolean[])[2] THEN image_sort_key(i, (@Keys::text[])[2]) END ASC NULLS FIRST,
+                    CASE WHEN (@Descending::boolean[])[2] THEN image_sort_key(i, (@Keys::text[])[2]) END DESC NULLS LAST,
+                    CASE WHEN NOT (@Descending::boolean[])[3] THEN image_sort_key(i, (@Keys::text[])[3]) END ASC NULLS FIRST,
+                    CASE WHEN (@Descending::boolean[])[3] THEN image_sort_key(i, (@Keys::text[])[3]) END DESC NULLS LAST,
+                    CASE WHEN NOT (@Descending::boolean[])[4] THEN image_sort_key(i, (@Keys::text[])[4]) END ASC NULLS FIRST,
+                    CASE WHEN (@Descending::boolean[])[4] THEN image_sort_key(i, (@Keys::text[])[4]) END DESC NULLS LAST,
+                    CASE WHEN NOT (@Descending::boolean[])[5] THEN image_sort_key(i, (@Keys::text[])[5]) END ASC NULLS FIRST,
+                    CASE WHEN (@Descending::boolean[])[5] THEN image_sort_key(i, (@Keys::text[])[5]) END DESC NULLS LAST
+              ) AS position
+              FROM images AS i
+              WHERE (deleted_at IS NULL AND status <> 'pending_delete'
+                AND (@IsAdmin OR owner = @ProjectId OR visibility = 'public' OR (visibility = 'community' AND @Visibility::text IN ('community', 'all'))
+                     OR (visibility = 'shared'
+                         AND EXISTS (SELECT FROM image_members AS m
+                                     WHERE m.image_id = i.id AND m.member = @ProjectId AND (m.status = @MemberStatus OR @MemberStatus = 'all'))))
+                AND (@Visibility::text IS NULL OR @Visibility = 'all' OR visibility = @Visibility)
+                AND (@Ids::uuid[] IS NULL OR id = ANY(@Ids))
+                AND (@Names::text[] IS NULL OR name = ANY(@Names))
+                AND (@Statuses::text[] IS NULL OR status = ANY(@Statuses))
+                AND (@DiskFormats::text[] IS NULL OR disk_format = ANY(@DiskFormats))
+                AND (@ContainerFormats::text[] IS NULL OR container_format = ANY(@ContainerFormats))
+                AND (@Owner::text IS NULL OR owner = @Owner)
+                AND (@Protected::boolean IS NULL OR protected = @Protected)
+                AND (@Checksum::text IS NULL OR checksum = @Checksum)
+                AND (@HashValue::text IS NULL OR os_hash_value = @HashValue)
+                AND (@HashAlgo::text IS NULL OR os_hash_algo = @HashAlgo)
+                AND (@SizeMin::bigint IS NULL OR size_bytes >= @SizeMin)
+                AND (@SizeMax::bigint IS NULL OR size_bytes <= @SizeMax)
+                AND (@MinDisk::integer IS NULL OR min_disk = @MinDisk)
+                AND (@MinRam::integer IS NULL OR min_ram = @MinRam)
+                AND tags @> @Tags::text[]
+                AND (@CreatedOperator::text IS NULL OR CASE @CreatedOperator
+                       WHEN 'gt' THEN created_at > @CreatedAt::timestamptz WHEN 'gte' THEN created_at >= @CreatedAt::timestamptz
+                       WHEN 'lt' THEN created_at < @CreatedAt::timestamptz WHEN 'lte' THEN created_at <= @CreatedAt::timestamptz
+                       WHEN 'neq' THEN created_at <> @CreatedAt::timestamptz ELSE created_at = @CreatedAt::timestamptz END)
+                AND (@UpdatedOperator::text IS NULL OR CASE @UpdatedOperator
+                       WHEN 'gt' THEN updated_at > @UpdatedAt::timestamptz WHEN 'gte' THEN updated_at >= @UpdatedAt::timestamptz
+                       WHEN 'lt' THEN updated_at < @UpdatedAt::timestamptz WHEN 'lte' THEN updated_at <= @UpdatedAt::timestamptz
+                       WHEN 'neq' THEN updated_at <> @UpdatedAt::timestamptz ELSE updated_at = @UpdatedAt::timestamptz END)
+                AND os_hidden = @Hidden
+                AND NOT EXISTS (
+                    SELECT FROM unnest(@PropertyNames::text[], @PropertyValues::text[]) AS wanted (name, value)
+                    WHERE NOT EXISTS (SELECT FROM image_properties AS p WHERE p.image_id = i.id AND p.name = wanted.name AND p.value = wanted.value)))
+                OR (id = @Marker AND deleted_at IS NULL)
+            )
             SELECT {Columns}
-            FROM images AS i
-            WHERE deleted_at IS NULL AND status <> 'pending_delete'
-              AND (@IsAdmin OR owner = @ProjectId OR visibility = 'public' OR (visibility = 'community' AND @Visibility::text IN ('community', 'all'))
-                   OR (visibility = 'shared'
-                       AND EXISTS (SELECT FROM image_members AS m WHERE m.image_id = i.id AND m.member = @ProjectId AND m.status = 'accepted')))
-              AND (@Visibility::text IS NULL OR @Visibility = 'all' OR visibility = @Visibility)
-              AND (@Name::text IS NULL OR name = @Name)
-              AND (@Status::text IS NULL OR status = @Status)
-              AND (@Owner::text IS NULL OR owner = @Owner)
-              AND os_hidden = @Hidden
-              AND NOT EXISTS (
-                  SELECT FROM unnest(@Keys::text[], @Values::text[]) AS wanted (name, value)
-                  WHERE NOT EXISTS (SELECT FROM image_properties AS p WHERE p.image_id = i.id AND p.name = wanted.name AND p.value = wanted.value))
-              AND (@After::timestamptz IS NULL OR (created_at, id) < (@After, @Marker::uuid))
-            ORDER BY created_at DESC, id DESC
+            FROM images AS i JOIN matching USING (id)
+            WHERE position > coalesce((SELECT position FROM matching WHERE id = @Marker), 0)
+            ORDER BY position
             LIMIT @Limit
             """;
         return database.ReadAsync<IReadOnlyList<Image>>(
             async s =>
             {
-                var after = await page.AfterAsync(s, Marker, new { page.Marker, caller.IsAdmin, caller.ProjectId }, ErrorKind.InvalidRequest, "image");
-                var keys = filter.Properties?.Keys.ToArray() ?? [];
+                await page.AfterAsync(s, Marker, new { page.Marker, caller.IsAdmin, caller.ProjectId }, ErrorKind.InvalidRequest, "image");
+                var properties = filter.Properties?.Keys.ToArray() ?? [];
                 var args = new
                 {
                     caller.IsAdmin,
                     caller.ProjectId,
-                    filter.Name,
-                    filter.Status,
+                    Ids = filter.Ids?.Select(i => i.Value).ToArray(),
+                    Names = filter.Names?.ToArray() ?? (filter.Name is null ? null : [filter.Name]),
+                    Statuses = filter.Statuses?.ToArray() ?? (filter.Status is null ? null : [filter.Status]),
+                    DiskFormats = filter.DiskFormats?.ToArray(),
+                    ContainerFormats = filter.ContainerFormats?.ToArray(),
                     filter.Visibility,
+                    MemberStatus = filter.MemberStatus ?? "accepted",
                     filter.Owner,
+                    filter.Protected,
+                    filter.Checksum,
+                    filter.HashValue,
+                    filter.HashAlgo,
+                    filter.SizeMin,
+                    filter.SizeMax,
+                    filter.MinDisk,
+                    filter.MinRam,
+                    Tags = filter.Tags?.ToArray() ?? [],
+                    CreatedOperator = filter.Created?.Operator,
+                    CreatedAt = filter.Created?.Time,
+                    UpdatedOperator = filter.Updated?.Operator,
+                    UpdatedAt = filter.Updated?.Time,
                     filter.Hidden,
-                    Keys = keys,
-                    Values = keys.Select(k => filter.Properties![k]).ToArray(),
-                    After = after,
+                    PropertyNames = properties,
+                    PropertyValues = properties.Select(k => filter.Properties![k]).ToArray(),
+                    Keys = (filter.Order ?? SortOrder.NewestFirst).Names,
+                    (filter.Order ?? SortOrder.NewestFirst).Descending,
                     page.Marker,
                     page.Limit,
                 };
@@ -250,4 +307,64 @@ public sealed record ImageFilter(
     string? Visibility = null,
     string? Owner = null,
     bool Hidden = false,
-    IReadOnlyDictionary<string, string>? Properties = null);
+    IReadOnlyDictionary<string, string>? Properties = null)
+{
+    /// <summary>One of these.</summary>
+    public IReadOnlyList<ImageId>? Ids { get; init; }
+
+    /// <summary>With one of these names; instead of <see cref="Name"/>.</summary>
+    public IReadOnlyList<string>? Names { get; init; }
+
+    /// <summary>In one of these statuses; instead of <see cref="Status"/>.</summary>
+    public IReadOnlyList<string>? Statuses { get; init; }
+
+    /// <summary>In one of these disk formats.</summary>
+    public IReadOnlyList<string>? DiskFormats { get; init; }
+
+    /// <summary>In one of these container formats.</summary>
+    public IReadOnlyList<string>? ContainerFormats { get; init; }
+
+    /// <summary>Shared with the caller's project in this state, or <c>all</c>; null for <c>accepted</c>.</summary>
+    public string? MemberStatus { get; init; }
+
+    /// <summary>Protected, or not.</summary>
+    public bool? Protected { get; init; }
+
+    /// <summary>With this checksum.</summary>
+    public string? Checksum { get; init; }
+
+    /// <summary>With this hash.</summary>
+    public string? HashValue { get; init; }
+
+    /// <summary>Hashed so.</summary>
+    public string? HashAlgo { get; init; }
+
+    /// <summary>Of at least so many bytes.</summary>
+    public long? SizeMin { get; init; }
+
+    /// <summary>Of at most so many bytes.</summary>
+    public long? SizeMax { get; init; }
+
+    /// <summary>Asking for exactly so many GiB.</summary>
+    public int? MinDisk { get; init; }
+
+    /// <summary>Asking for exactly so many MiB.</summary>
+    public int? MinRam { get; init; }
+
+    /// <summary>With all of these tags.</summary>
+    public IReadOnlyList<string>? Tags { get; init; }
+
+    /// <summary>Made then.</summary>
+    public TimeFilter? Created { get; init; }
+
+    /// <summary>Changed then.</summary>
+    public TimeFilter? Updated { get; init; }
+
+    /// <summary>Sorted so; null for newest first.</summary>
+    public SortOrder? Order { get; init; }
+}
+
+/// <summary>A comparison with a time.</summary>
+/// <param name="Operator"><c>eq</c>, <c>neq</c>, <c>gt</c>, <c>gte</c>, <c>lt</c> or <c>lte</c>.</param>
+/// <param name="Time">The time.</param>
+public sealed record TimeFilter(string Operator, DateTimeOffset Time);

@@ -63,6 +63,13 @@ public sealed class QuotaStore(Database database, bool noSnapshotGbQuota = false
     public async Task<IReadOnlyList<QuotaOverrun>> OverrunsAsync(Session session, IReadOnlyList<QuotaDelta> deltas, DateTimeOffset now) =>
         Quota.Overruns(deltas, await LevelsAsync(session, deltas.Select(d => (d.ProjectId, d.Resource)), now));
 
+    /// <summary>GiB of the largest volume that a project may make; null for no limit.</summary>
+    public async Task<int?> LargestVolumeAsync(Session session, string projectId)
+    {
+        const string Sql = "SELECT hard_limit FROM quotas WHERE project_id = @ProjectId AND resource = @Resource AND hard_limit >= 0";
+        return await session.ScalarAsync<int?>(Sql, new { ProjectId = projectId, Resource = Quota.PerVolumeGigabytes });
+    }
+
     /// <summary>
     /// Ends the reservation of an image. Where its snapshot rows are live they count as in use from now on, which commits it; where they are gone or never
     /// were, it is released. Does nothing when there is none.

@@ -67,10 +67,10 @@ public sealed class ReconciliationStore(Database database)
         return SnapshotFactsAsync(Sql, args, missing: true, cancellationToken);
     }
 
-    /// <summary>Which of these snapshots have a row: live ones without a tombstone, deleted ones with.</summary>
+    /// <summary>Which of these snapshots have a row: live ones without a tombstone, deleted ones with; one that was given up is left alone like a live one.</summary>
     public async Task<IReadOnlyDictionary<SnapshotId, SnapshotTombstone?>> RowsAsync(IEnumerable<SnapshotId> snapshots, CancellationToken cancellationToken)
     {
-        const string Sql = "SELECT id, volume_id, image_id, deleted_at FROM snapshots WHERE id = ANY(@Ids)";
+        const string Sql = "SELECT id, volume_id, image_id, CASE WHEN NOT unmanaged THEN deleted_at END AS deleted_at FROM snapshots WHERE id = ANY(@Ids)";
         var rows = await ListAsync<TombstoneRow>(Sql, new { Ids = snapshots.Select(s => s.Value).ToArray() }, cancellationToken);
         return rows.ToDictionary(r => r.Id, r => r.DeletedAt is { } at ? new SnapshotTombstone(r.VolumeId, r.ImageId, at) : null);
     }

@@ -11,15 +11,17 @@ public sealed partial class SnapshotStore
     /// <summary>The live ones among these, by id, and nobody changes them until the transaction ends.</summary>
     public async Task<IReadOnlyList<Snapshot>> LockAsync(Session session, IEnumerable<SnapshotId> ids)
     {
-        // In the order of the ids, so that two transactions wait for each other and never in a circle.
-        const string Sql = $"""
+        // In the order of the ids, so that two transactions wait for each other and never in a circle. What is in other tables is read by a statement of its own:
+        // one that had to wait for the lock still sees there what was true when it began.
+        const string Hold = "SELECT id FROM snapshots WHERE id = ANY(@Ids) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE";
+        const string Read = $"""
             SELECT {Columns}
             FROM snapshots AS s
-            WHERE id = ANY(@Ids) AND deleted_at IS NULL
+            WHERE id = ANY(@Ids)
             ORDER BY id
-            FOR NO KEY UPDATE
             """;
-        return [.. (await session.ListAsync<SnapshotRow>(Sql, new { Ids = ids.Select(i => i.Value).ToArray() })).Select(r => r.ToModel())];
+        var held = await session.ListAsync<SnapshotId>(Hold, new { Ids = ids.Select(i => i.Value).ToArray() });
+        return held.Count == 0 ? [] : [.. (await session.ListAsync<SnapshotRow>(Read, new { Ids = held.Select(i => i.Value).ToArray() })).Select(r => r.ToModel())];
     }
 
     /// <summary>The live snapshots that the run for an image made, by id, and nobody changes them until the transaction ends.</summary>
@@ -135,6 +137,13 @@ public sealed partial class SnapshotStore
         return true;
     }
 
+    /// <summary>A live snapshot is given up: its row is deleted, its back end keeps it, and no look takes it for left behind. True when it was there.</summary>
+    public async Task<bool> UnmanageAsync(Session session, SnapshotId id, DateTimeOffset now)
+    {
+        const string Sql = "UPDATE snapshots SET unmanaged = true WHERE id = @Id";
+        return await RemoveAsync(session, id, now) && await session.ExecuteAsync(Sql, new { Id = id }) == 1;
+    }
+
     /// <summary>The live volumes that keep these snapshots from being deleted.</summary>
     public async Task<IReadOnlyList<DependentVolume>> DependentsAsync(Session session, IEnumerable<SnapshotId> ids)
     {
@@ -147,7 +156,31 @@ public sealed partial class SnapshotStore
         return await session.ListAsync<DependentVolume>(Sql, new { Ids = ids.Select(i => i.Value).ToArray() });
     }
 
-    private static async Task ReplaceMetadataAsync(Session session, SnapshotId id, IReadOnlyDictionary<string, string> metadata)
+    /// <summary>Gives a live snapshot another name or description; null leaves what is there. True when it is there.</summary>
+    public async Task<bool> DescribeAsync(Session session, SnapshotId id, Changed<string?>? name, Changed<string?>? description, DateTimeOffset now)
+    {
+        const string Sql = """
+            UPDATE snapshots
+            SET display_name = CASE WHEN @SetsName THEN @Name ELSE display_name END,
+                display_description = CASE WHEN @SetsDescription THEN @Description ELSE display_description END,
+                updated_at = @Now
+            WHERE id = @Id AND deleted_at IS NULL
+            """;
+        return await session.ExecuteAsync(Sql, new
+        {
+            Id = id, SetsName = name is not null, Name = name?.To, SetsDescription = description is not null, Description = description?.To, Now = now,
+        }) == 1;
+    }
+
+    /// <summary>Sets the progress of a live snapshot.</summary>
+    public Task SetProgressAsync(Session session, SnapshotId id, int percent, DateTimeOffset now)
+    {
+        const string Sql = "UPDATE snapshots SET progress_percent = @Percent, updated_at = @Now WHERE id = @Id AND deleted_at IS NULL";
+        return session.ExecuteAsync(Sql, new { Id = id, Percent = percent, Now = now });
+    }
+
+    /// <summary>Replaces all metadata of a snapshot.</summary>
+    public static async Task ReplaceMetadataAsync(Session session, SnapshotId id, IReadOnlyDictionary<string, string> metadata)
     {
         const string Clear = "DELETE FROM snapshot_metadata WHERE snapshot_id = @Id";
         const string Fill = "INSERT INTO snapshot_metadata (snapshot_id, key, value) SELECT @Id, key, value FROM unnest(@Keys, @Values) AS given (key, value)";
@@ -169,3 +202,6 @@ public sealed record DependentVolume
     /// <summary>The volume's project.</summary>
     public string ProjectId { get; init; } = "";
 }
+
+/// <summary>What something is changed to.</summary>
+public sealed record Changed<T>(T To);

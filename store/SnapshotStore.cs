@@ -12,6 +12,23 @@ public sealed partial class SnapshotStore(Database database)
         (SELECT jsonb_object_agg(m.key, m.value) FROM snapshot_metadata AS m WHERE m.snapshot_id = s.id)::text AS metadata
         """;
 
+    private const string Matching = """
+        (s.deleted_at IS NULL
+         AND (@ProjectId::text IS NULL OR s.project_id = @ProjectId)
+         AND (@Name::text IS NULL OR s.display_name = @Name)
+         AND (@NameLike::text IS NULL OR position(@NameLike IN s.display_name) > 0)
+         AND (@Status::text IS NULL OR s.status = @Status)
+         AND (@StatusLike::text IS NULL OR position(@StatusLike IN s.status) > 0)
+         AND (@Volume::uuid IS NULL OR s.volume_id = @Volume)
+         AND (@VolumeLike::text IS NULL OR position(@VolumeLike IN s.volume_id::text) > 0)
+         AND (@Image::uuid IS NULL OR s.image_id = @Image)
+         AND (@ConsumesQuota::boolean IS NULL OR s.use_quota = @ConsumesQuota)
+         AND (@Zone::text IS NULL OR EXISTS (SELECT FROM volumes AS v WHERE v.id = s.volume_id AND v.availability_zone = @Zone))
+         AND NOT EXISTS (
+             SELECT FROM unnest(@MetadataKeys::text[], @MetadataValues::text[]) AS wanted (key, value)
+             WHERE NOT EXISTS (SELECT FROM snapshot_metadata AS m WHERE m.snapshot_id = s.id AND m.key = wanted.key AND m.value = wanted.value)))
+        """;
+
     /// <summary>A snapshot as the caller may see it: of the caller's project, or any for an administrator. Null when there is none, or none to be seen.</summary>
     public async Task<Snapshot?> FindVisibleAsync(SnapshotId id, Caller caller, CancellationToken cancellationToken)
     {
@@ -24,7 +41,7 @@ public sealed partial class SnapshotStore(Database database)
         return (await database.ReadAsync(s => s.SingleOrDefaultAsync<SnapshotRow>(Sql, args), cancellationToken))?.ToModel();
     }
 
-    /// <summary>Snapshots, newest first.</summary>
+    /// <summary>Snapshots, sorted as the filter says.</summary>
     /// <param name="projectId">Whose; null for every project's.</param>
     /// <param name="filter">Which of them.</param>
     /// <param name="page">Which part. An unknown marker is <see cref="ErrorKind.NotFound"/>, as in Block Storage.</param>
@@ -34,37 +51,45 @@ public sealed partial class SnapshotStore(Database database)
         const string Marker = """
             SELECT created_at FROM snapshots WHERE id = @Marker AND deleted_at IS NULL AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
             """;
+        // The marker is in the order also when it does not match any more: the page begins after its place.
         const string Sql = $"""
+            WITH matching AS (
+              SELECT s.id, row_number() OVER (
+                ORDER BY
+                    CASE WHEN NOT (@Descending::boolean[])[1] THEN snapshot_sort_key(s, (@Keys::text[])[1]) END ASC NULLS FIRST,
+                    CASE WHEN (@Descending::boolean[])[1] THEN snapshot_sort_key(s, (@Keys::text[])[1]) END DESC NULLS LAST,
+                    CASE WHEN NOT (@Descending::boolean[])[2] THEN snapshot_sort_key(s, (@Keys::text[])[2]) END ASC NULLS FIRST,
+                    CASE WHEN (@Descending::boolean[])[2] THEN snapshot_sort_key(s, (@Keys::text[])[2]) END DESC NULLS LAST,
+                    CASE WHEN NOT (@Descending::boolean[])[3] THEN snapshot_sort_key(s, (@Keys::text[])[3]) END ASC NULLS FIRST,
+                    CASE WHEN (@Descending::boolean[])[3] THEN snapshot_sort_key(s, (@Keys::text[])[3]) END DESC NULLS LAST,
+                    CASE WHEN NOT (@Descending::boolean[])[4] THEN snapshot_sort_key(s, (@Keys::text[])[4]) END ASC NULLS FIRST,
+                    CASE WHEN (@Descending::boolean[])[4] THEN snapshot_sort_key(s, (@Keys::text[])[4]) END DESC NULLS LAST,
+                    CASE WHEN NOT (@Descending::boolean[])[5] THEN snapshot_sort_key(s, (@Keys::text[])[5]) END ASC NULLS FIRST,
+                    CASE WHEN (@Descending::boolean[])[5] THEN snapshot_sort_key(s, (@Keys::text[])[5]) END DESC NULLS LAST
+              ) AS position
+              FROM snapshots AS s
+              WHERE {Matching} OR (s.id = @Marker AND s.deleted_at IS NULL)
+            )
             SELECT {Columns}
-            FROM snapshots AS s
-            WHERE deleted_at IS NULL
-              AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
-              AND (@Name::text IS NULL OR display_name = @Name)
-              AND (@Status::text IS NULL OR status = @Status)
-              AND (@Volume::uuid IS NULL OR volume_id = @Volume)
-              AND (@Image::uuid IS NULL OR image_id = @Image)
-              AND (@After::timestamptz IS NULL OR (created_at, id) < (@After, @Marker::uuid))
-            ORDER BY created_at DESC, id DESC
+            FROM snapshots AS s JOIN matching USING (id)
+            WHERE position > coalesce((SELECT position FROM matching WHERE id = @Marker), 0)
+            ORDER BY position
             LIMIT @Limit
             """;
         return database.ReadAsync<IReadOnlyList<Snapshot>>(
             async s =>
             {
-                var after = await page.AfterAsync(s, Marker, new { page.Marker, ProjectId = projectId }, ErrorKind.NotFound, "snapshot");
-                var args = new
-                {
-                    ProjectId = projectId,
-                    filter.Name,
-                    filter.Status,
-                    Volume = filter.Volume?.Value,
-                    Image = filter.Image?.Value,
-                    After = after,
-                    page.Marker,
-                    page.Limit,
-                };
-                return [.. (await s.ListAsync<SnapshotRow>(Sql, args)).Select(r => r.ToModel())];
+                await page.AfterAsync(s, Marker, new { page.Marker, ProjectId = projectId }, ErrorKind.NotFound, "snapshot");
+                return [.. (await s.ListAsync<SnapshotRow>(Sql, Args(projectId, filter, page))).Select(r => r.ToModel())];
             },
             cancellationToken);
+    }
+
+    /// <summary>How many snapshots match, whatever the page.</summary>
+    public Task<int> CountAsync(string? projectId, SnapshotFilter filter, CancellationToken cancellationToken)
+    {
+        const string Sql = $"SELECT count(*)::integer FROM snapshots AS s WHERE {Matching}";
+        return database.ReadAsync(s => s.ScalarAsync<int>(Sql, Args(projectId, filter, new(0))), cancellationToken);
     }
 
     /// <summary>The live snapshots that the run for an image made, by id.</summary>
@@ -191,6 +216,30 @@ public sealed partial class SnapshotStore(Database database)
         return await database.ReadAsync(async s => (await s.ListAsync<TextRow>(Sql, new { Id = id })).ToDictionary(r => r.Key, r => r.Value), cancellationToken);
     }
 
+    private static object Args(string? projectId, SnapshotFilter filter, Page page)
+    {
+        var keys = filter.Metadata?.Keys.ToArray() ?? [];
+        return new
+        {
+            ProjectId = projectId,
+            filter.Name,
+            filter.NameLike,
+            filter.Status,
+            filter.StatusLike,
+            Volume = filter.Volume?.Value,
+            filter.VolumeLike,
+            Image = filter.Image?.Value,
+            filter.ConsumesQuota,
+            Zone = filter.AvailabilityZone,
+            MetadataKeys = keys,
+            MetadataValues = keys.Select(k => filter.Metadata![k]).ToArray(),
+            Keys = (filter.Order ?? SortOrder.NewestFirst).Names,
+            (filter.Order ?? SortOrder.NewestFirst).Descending,
+            page.Marker,
+            page.Limit,
+        };
+    }
+
     private sealed record SnapshotRow
     {
         public SnapshotId Id { get; init; }
@@ -252,4 +301,22 @@ public sealed partial class SnapshotStore(Database database)
 /// <param name="Status">Exactly this status, in its spelling; an unknown one matches nothing.</param>
 /// <param name="Volume">Of this volume.</param>
 /// <param name="Image">Made by the run for this image.</param>
-public sealed record SnapshotFilter(string? Name = null, string? Status = null, VolumeId? Volume = null, ImageId? Image = null);
+/// <param name="NameLike">With this text in the display name.</param>
+/// <param name="StatusLike">With this text in the status.</param>
+/// <param name="VolumeLike">With this text in the volume's id.</param>
+/// <param name="ConsumesQuota">Counting against the quota, or not.</param>
+/// <param name="AvailabilityZone">Of volumes in this zone.</param>
+/// <param name="Metadata">With all of this metadata.</param>
+/// <param name="Order">Sorted so; null for newest first.</param>
+public sealed record SnapshotFilter(
+    string? Name = null,
+    string? Status = null,
+    VolumeId? Volume = null,
+    ImageId? Image = null,
+    string? NameLike = null,
+    string? StatusLike = null,
+    string? VolumeLike = null,
+    bool? ConsumesQuota = null,
+    string? AvailabilityZone = null,
+    IReadOnlyDictionary<string, string>? Metadata = null,
+    SortOrder? Order = null);

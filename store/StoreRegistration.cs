@@ -19,6 +19,7 @@ public static class StoreRegistration
             .AddSingleton<Database>()
             .AddSingleton<ServerStore>()
             .AddSingleton<VolumeStore>()
+            .AddSingleton<BackendStore>()
             .AddSingleton<SnapshotStore>()
             .AddSingleton<ImageStore>()
             .AddSingleton(provider => new QuotaStore(provider.GetRequiredService<Database>(), provider.GetRequiredService<IOptions<StoreOptions>>().Value.NoSnapshotGbQuota))

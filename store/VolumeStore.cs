@@ -8,7 +8,8 @@ public sealed partial class VolumeStore(Database database)
     private const string Columns = """
         id, project_id, user_id, display_name AS name, display_description AS description, status, size_gib, volume_type, bootable, encrypted,
         encryption_key_id, multiattach, migration_status, backend, availability_zone, snapshot_id, needs_snapshot,
-        metadata::text AS metadata, created_at, updated_at
+        metadata::text AS metadata, created_at, updated_at,
+        EXISTS (SELECT FROM frozen_backends AS f WHERE f.backend = volumes.backend) AS frozen
         """;
 
     /// <summary>A volume whoever asks; for workers. Null when there is none.</summary>

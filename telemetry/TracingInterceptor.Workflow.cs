@@ -16,26 +16,31 @@ public sealed partial class TracingInterceptor
     /// </summary>
     private sealed class TracedWorkflow(WorkflowInboundInterceptor next) : WorkflowInboundInterceptor(next)
     {
-        private PropagationContext caller;
+        private PropagationContext? started;
         private ActivityContext? here;
+        private bool hasBegun;
 
         /// <summary>Parent of what the workflow starts now.</summary>
-        public ActivityContext Here => here ??= Point("ResumeWorkflow") ?? caller.ActivityContext;
+        // A handler may run before the workflow's own method, in the first task of all.
+        public ActivityContext Here => here ??= Point(hasBegun ? "ResumeWorkflow" : "RunWorkflow") ?? Caller.ActivityContext;
 
-        public Baggage Baggage => caller.Baggage;
+        public Baggage Baggage => Caller.Baggage;
+
+        /// <summary>Who started the run.</summary>
+        private PropagationContext Caller => started ??= TracerData.From(Workflow.Info.Headers);
 
         public override void Init(WorkflowOutboundInterceptor outbound) => base.Init(new TracedCommands(outbound, this));
 
         public override async Task<object?> ExecuteWorkflowAsync(ExecuteWorkflowInput input)
         {
-            caller = TracerData.From(Workflow.Info.Headers);
-            Baggage.Current = caller.Baggage;
+            Baggage.Current = Baggage;
             if (!Workflow.Unsafe.IsReplaying)
             {
-                here = Point("RunWorkflow") ?? caller.ActivityContext;
+                _ = Here;
             }
 
-            using var scope = Workflow.Logger.BeginScope(LogFields.Of(caller.Baggage, ("workflow_id", Workflow.Info.WorkflowId), ("run_id", Workflow.Info.RunId)));
+            hasBegun = true;
+            using var scope = Workflow.Logger.BeginScope(LogFields.Of(Baggage, ("workflow_id", Workflow.Info.WorkflowId), ("run_id", Workflow.Info.RunId)));
             try
             {
                 var result = await base.ExecuteWorkflowAsync(input);
@@ -70,7 +75,7 @@ public sealed partial class TracingInterceptor
             return await handler();
         }
 
-        private ActivityContext? Point(string name) => Point($"{name}:{Workflow.Info.WorkflowType}", caller.ActivityContext, null);
+        private ActivityContext? Point(string name) => Point($"{name}:{Workflow.Info.WorkflowType}", Caller.ActivityContext, null);
 
         private ActivityContext? Point(string name, ActivityContext parent, string? updateId)
         {
@@ -91,7 +96,7 @@ public sealed partial class TracingInterceptor
                 return;
             }
 
-            using var span = Start($"CompleteWorkflow:{Workflow.Info.WorkflowType}", caller.ActivityContext, Workflow.Info.WorkflowStartTime);
+            using var span = Start($"CompleteWorkflow:{Workflow.Info.WorkflowType}", Caller.ActivityContext, Workflow.Info.WorkflowStartTime);
             if (e is not null)
             {
                 Fail(span, e);
@@ -101,7 +106,7 @@ public sealed partial class TracingInterceptor
         private Activity? Start(string name, ActivityContext parent, DateTimeOffset startTime = default)
         {
             // Whoever called may trace on behalf of somebody else than who started the run.
-            var links = parent.TraceId != caller.ActivityContext.TraceId && caller.ActivityContext != default ? [new ActivityLink(caller.ActivityContext)] : Array.Empty<ActivityLink>();
+            var links = parent.TraceId != Caller.ActivityContext.TraceId && Caller.ActivityContext != default ? [new ActivityLink(Caller.ActivityContext)] : Array.Empty<ActivityLink>();
             var span = TelemetrySources.WorkflowSource.StartActivity(name, ActivityKind.Server, parent, links: links, startTime: startTime);
             span?.SetTag(WorkflowIdTag, Workflow.Info.WorkflowId);
             span?.SetTag(RunIdTag, Workflow.Info.RunId);

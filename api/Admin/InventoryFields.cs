@@ -164,7 +164,7 @@ internal static partial class InventoryFields
         {
             if (!Resource().IsMatch(name))
             {
-                throw limit.Invalid("Limits are of snapshots, volumes and gigabytes, and of each per volume type, for example snapshots_fast");
+                throw limit.Invalid("Limits are of snapshots, volumes and gigabytes, of each per volume type, for example snapshots_fast, and per_volume_gigabytes");
             }
 
             yield return (project, name, Integer(limit, Quota.Unlimited, int.MaxValue));
@@ -242,7 +242,7 @@ internal static partial class InventoryFields
         }
     }
 
-    [GeneratedRegex(@"\A(snapshots|volumes|gigabytes)(_[^\p{C}]{1,200})?\z", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\A((snapshots|volumes|gigabytes)(_[^\p{C}]{1,200})?|per_volume_gigabytes)\z", RegexOptions.CultureInvariant)]
     private static partial Regex Resource();
 
     [GeneratedRegex(@"\A[A-Za-z0-9._-]+\z", RegexOptions.CultureInvariant)]

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
@@ -15,16 +16,25 @@ internal static class ImageEndpoints
     private const int DefaultPage = 25;
     private const int MaxPage = 1000;
 
-    private static readonly string[] Visibilities = ["private", "shared", "public", "community", "all"];
+    /// <summary>What an image may be.</summary>
+    public static readonly string[] Visibilities = ["private", "shared", "public", "community"];
 
-    private static readonly string[] Understood = ["limit", "marker", "sort", "sort_key", "sort_dir", "name", "status", "visibility", "owner", "os_hidden"];
+    private static readonly string[] ListedVisibilities = [.. Visibilities, "all"];
 
-    /// <summary>What Glance can filter by and these records cannot yet: refused, as an answer without the filter would be a wrong one.</summary>
-    private static readonly string[] NotServed =
+    private static readonly string[] SortKeys = ["name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at"];
+
+    private static readonly string[] MemberStatuses = ["pending", "accepted", "rejected", "all"];
+
+    private static readonly string[] TimeOperators = ["eq", "neq", "gt", "gte", "lt", "lte"];
+
+    /// <summary>What has a meaning of its own; every other parameter asks for images with that custom property.</summary>
+    private static readonly string[] Understood =
     [
-        "id", "protected", "tag", "member_status", "created_at", "updated_at", "changes-since", "disk_format", "container_format", "size_min", "size_max",
-        "min_disk", "min_ram", "checksum", "os_hash_value", "os_hash_algo",
+        "limit", "marker", "sort", "sort_key", "sort_dir", "name", "status", "visibility", "owner", "os_hidden", "id", "protected", "tag", "member_status", "created_at",
+        "updated_at", "disk_format", "container_format", "size_min", "size_max", "min_disk", "min_ram", "checksum", "os_hash_value", "os_hash_algo",
     ];
+
+    public static IServiceCollection AddImages(this IServiceCollection services) => services.AddSingleton<ImageChanges>();
 
     public static void MapImages(this IEndpointRouteBuilder routes)
     {
@@ -32,6 +42,9 @@ internal static class ImageEndpoints
         images.MapGet("", ListAsync);
         images.MapGet("/{id}", ShowAsync);
         images.MapDelete("/{id}", DeleteAsync);
+        images.MapGet("/{id}/file", NoContentsAsync);
+        ImageChanges.Map(images);
+        ImageMembers.Map(images);
     }
 
     private static async Task<Ok<ImageList>> ListAsync(HttpContext context, ImageStore store, CancellationToken ct)
@@ -39,7 +52,6 @@ internal static class ImageEndpoints
         var caller = context.Caller();
         context.Demand(Policies.ListImages);
         var query = new ListQuery(context);
-        query.RequireNewestFirst();
         var page = new Page(
             query.Limit(DefaultPage, MaxPage), query.Marker(text => Fault.BadRequest($"There is no image with the id {text} to continue the list after.")));
         var images = await store.ListAsync(caller, Filter(query), page, ct);
@@ -47,14 +59,15 @@ internal static class ImageEndpoints
         return TypedResults.Ok(new ImageList(images.Select(ImageView.Of).ToList(), PathBelowEndpoint(query.FirstPage()), next));
     }
 
-    private static async Task<Ok<ImageView>> ShowAsync(string id, HttpContext context, ImageStore store, CancellationToken ct)
+    private static async Task<Ok<ImageView>> ShowAsync(string id, HttpContext context, ImageStore store, CancellationToken ct) =>
+        TypedResults.Ok(ImageView.Of(await RequireVisibleAsync(store, id, context, Policies.ShowImage, ct)));
+
+    private static async Task<Image> RequireVisibleAsync(ImageStore store, string id, HttpContext context, string rule, CancellationToken ct)
     {
         var caller = context.Caller();
         var image = ImageId.TryParse(id, null, out var known) ? await store.FindVisibleAsync(known, caller, ct) : null;
-        context.Demand(
-            Policies.ShowImage,
-            PolicyTarget.Of(image?.OwnerProjectId ?? caller.ProjectId).With("visibility", image?.Visibility).With("member_id", caller.ProjectId));
-        return image is null ? throw Fault.NotFound($"No image found with ID {id}") : TypedResults.Ok(ImageView.Of(image));
+        context.Demand(rule, PolicyTarget.Of(image?.OwnerProjectId ?? caller.ProjectId).With("visibility", image?.Visibility).With("member_id", caller.ProjectId));
+        return image ?? throw Fault.NotFound($"No image found with ID {id}");
     }
 
     /// <summary>
@@ -83,7 +96,7 @@ internal static class ImageEndpoints
     /// <summary>
     /// The image if it is the caller's own to change: one that is not seen is not there, one that is only shown to the caller is forbidden. Source: Glance.
     /// </summary>
-    private static async Task<Image> RequireOwnAsync(ImageStore store, string id, HttpContext context, string rule, CancellationToken ct)
+    internal static async Task<Image> RequireOwnAsync(ImageStore store, string id, HttpContext context, string rule, CancellationToken ct)
     {
         var caller = context.Caller();
         var image = ImageId.TryParse(id, null, out var known) ? await store.FindVisibleAsync(known, caller, ct) : null;
@@ -96,20 +109,68 @@ internal static class ImageEndpoints
         return image;
     }
 
-    /// <summary>Every parameter that is none of Glance's asks for images with that custom property.</summary>
+    /// <summary>An image of a server has no contents of its own: its snapshots have.</summary>
+    private static async Task<NoContent> NoContentsAsync(string id, HttpContext context, ImageStore store, CancellationToken ct)
+    {
+        var image = await RequireVisibleAsync(store, id, context, Policies.DownloadImage, ct);
+        return image.Status is ImageStatus.Deactivated && !context.Caller().IsAdmin
+            ? throw Fault.Forbidden("The requested image has been deactivated. Image data download is forbidden.")
+            : TypedResults.NoContent();
+    }
+
     private static ImageFilter Filter(ListQuery query)
     {
-        if (query.Names.FirstOrDefault(n => NotServed.Contains(n)) is { } missing)
+        if (query.Text("changes-since") is { } since)
         {
-            throw ListQuery.Invalid(missing, query.Text(missing) ?? "", "Images cannot be filtered by it");
+            throw ListQuery.Invalid("changes-since", since, "Images cannot be filtered by it; use updated_at=gte:<time>");
         }
 
-        var visibility = query.Text("visibility");
-        return visibility is null || Visibilities.Contains(visibility)
-            ? new(
-                query.Text("name"), query.Text("status"), visibility, query.Text("owner"), query.Switch("os_hidden"),
-                query.Names.Except(Understood).ToDictionary(n => n, n => query.Text(n)!))
-            : throw ListQuery.Invalid("visibility", visibility, $"Known are {string.Join(", ", Visibilities)}");
+        string? OneOf(string name, string[] words) => query.Text(name) is not { } text || words.Contains(text) ? query.Text(name)
+            : throw ListQuery.Invalid(name, text, $"Known are {string.Join(", ", words)}");
+        IReadOnlyList<string>? In(string name) => query.Text(name) is not { } text ? null
+            : text.StartsWith("in:", StringComparison.Ordinal) ? [.. text[3..].Split(',').Select(v => v.Trim('"'))]
+            : [text];
+        return new(
+            Visibility: OneOf("visibility", ListedVisibilities), Owner: query.Text("owner"), Hidden: query.Switch("os_hidden"),
+            Properties: query.Names.Except(Understood).ToDictionary(n => n, n => query.Text(n)!))
+        {
+            // An id that is no UUID is no image's.
+            Ids = In("id")?.Select(text => ImageId.TryParse(text, null, out var id) ? id : (ImageId?)null).OfType<ImageId>().ToList(),
+            Names = In("name"),
+            Statuses = In("status"),
+            DiskFormats = In("disk_format"),
+            ContainerFormats = In("container_format"),
+            MemberStatus = OneOf("member_status", MemberStatuses),
+            Protected = query.Text("protected") is null ? null : query.Switch("protected"),
+            Checksum = query.Text("checksum"),
+            HashValue = query.Text("os_hash_value"),
+            HashAlgo = query.Text("os_hash_algo"),
+            SizeMin = Whole("size_min"),
+            SizeMax = Whole("size_max"),
+            MinDisk = (int?)Whole("min_disk", int.MaxValue),
+            MinRam = (int?)Whole("min_ram", int.MaxValue),
+            Tags = query.All("tag"),
+            Created = Time("created_at"),
+            Updated = Time("updated_at"),
+            Order = query.Sort(SortKeys),
+        };
+
+        long? Whole(string name, long most = long.MaxValue) => query.Text(name) is not { } text ? null
+            : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= most ? number
+            : throw ListQuery.Invalid(name, text, "It must be a whole number of 0 or more");
+
+        TimeFilter? Time(string name)
+        {
+            if (query.Text(name) is not { } text)
+            {
+                return null;
+            }
+
+            var (comparison, rest) = TimeOperators.FirstOrDefault(o => text.StartsWith(o + ":", StringComparison.Ordinal)) is { } known ? (known, text[(known.Length + 1)..]) : ("eq", text);
+            return DateTimeOffset.TryParse(rest, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time)
+                ? new(comparison, time)
+                : throw ListQuery.Invalid(name, text, "It must be a time, with an operator before it such as gt:2026-08-01T00:00:00Z");
+        }
     }
 
     /// <summary>Glance's links begin at its version, not at the path that the service is mounted at.</summary>

@@ -103,7 +103,7 @@ internal static class OpenApiDocument
         {
             operation.RequestBody = new OpenApiRequestBody
             {
-                Required = true, Content = new Dictionary<string, OpenApiMediaType> { ["application/json"] = new OpenApiMediaType { Schema = RequestBodies.Schema(body.Schema), Example = JsonNode.Parse(body.Example) } },
+                Required = true, Content = new Dictionary<string, OpenApiMediaType> { [RequestBodies.TypeOf(method, path)] = new OpenApiMediaType { Schema = RequestBodies.Schema(body.Schema), Example = JsonNode.Parse(body.Example) } },
             };
         }
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
+using SnapshotFlow.Api.Images;
 
 namespace SnapshotFlow.Api.OpenApi;
 
@@ -10,6 +11,7 @@ namespace SnapshotFlow.Api.OpenApi;
 internal static class RequestBodies
 {
     private const string Text = """{"type": "string"}""";
+    private const string TextOrNull = """{"type": ["string", "null"], "maxLength": 255}""";
     private const string Uuid = """{"type": "string", "format": "uuid"}""";
     private const string Texts = """{"type": "object", "additionalProperties": {"type": "string"}}""";
     private const string Flag = """{"type": "boolean"}""";
@@ -29,9 +31,25 @@ internal static class RequestBodies
         ["POST /volume/v3/{project_id}/snapshots"] = (
             Wrap("snapshot", Object(["volume_id"], ("volume_id", Uuid), ("name", Text), ("description", Text), ("force", """{"type": ["boolean", "string"]}"""), ("metadata", Texts))),
             """{"snapshot": {"volume_id": "11111111-2222-3333-4444-555555555555", "name": "first", "force": true}}"""),
+        ["PUT /volume/v3/{project_id}/snapshots/{id}"] = (
+            Wrap("snapshot", Object([], ("name", TextOrNull), ("description", TextOrNull), ("display_name", TextOrNull), ("display_description", TextOrNull))), """{"snapshot": {"name": "second"}}"""),
+        ["POST /volume/v3/{project_id}/snapshots/{id}/metadata"] = (Wrap("metadata", Texts), """{"metadata": {"purpose": "backup"}}"""),
+        ["PUT /volume/v3/{project_id}/snapshots/{id}/metadata"] = (Wrap("metadata", Texts), """{"metadata": {"purpose": "backup"}}"""),
+        ["PUT /volume/v3/{project_id}/snapshots/{id}/metadata/{key}"] = (Wrap("meta", Texts), """{"meta": {"purpose": "backup"}}"""),
+        ["POST /volume/v3/{project_id}/snapshots/{id}/action"] = (
+            Object([], ("os-reset_status", Wrap("status", Text)), ("os-force_delete", """{"type": ["object", "null"]}"""), ("os-unmanage", """{"type": ["object", "null"]}"""),
+                ("os-update_snapshot_status", Object(["status"], ("status", Text), ("progress", """{"type": "string", "description": "0% to 100%"}""")))),
+            """{"os-reset_status": {"status": "available"}}"""),
+        ["PUT /volume/v3/{project_id}/os-services/freeze"] = (Wrap("host", Text), """{"host": "node-1@file"}"""),
+        ["PUT /volume/v3/{project_id}/os-services/thaw"] = (Wrap("host", Text), """{"host": "node-1@file"}"""),
         ["POST /volume/v3/{project_id}/volumes"] = (
             Wrap("volume", Object([], ("snapshot_id", Uuid), ("size", Number), ("name", Text), ("description", Text), ("volume_type", Text), ("metadata", Texts))),
             """{"volume": {"snapshot_id": "11111111-2222-3333-4444-555555555555", "name": "again"}}"""),
+        ["PATCH /image/v2/images/{id}"] = (
+            List(Object(["op", "path"], ("op", """{"enum": ["add", "replace", "remove"]}"""), ("path", Text), ("value", "{}"))),
+            """[{"op": "replace", "path": "/name", "value": "before-upgrade"}, {"op": "add", "path": "/purpose", "value": "backup"}]"""),
+        ["POST /image/v2/images/{id}/members"] = (Wrap("member", Text), """{"member": "…"}"""),
+        ["PUT /image/v2/images/{id}/members/{member}"] = (Wrap("status", """{"enum": ["pending", "accepted", "rejected"]}"""), """{"status": "accepted"}"""),
         ["POST /runs"] = (
             Object(["server_id", "name"], ("server_id", Uuid), ("name", Text), ("metadata", Texts), ("quiesce", """{"enum": ["auto", "always", "never"]}"""),
                 ("freeze_deadline", """{"type": "number", "minimum": 1, "maximum": 60}"""), ("on_expiry", """{"enum": ["fail", "downgrade"]}"""), ("dry_run", Flag)),
@@ -60,6 +78,9 @@ internal static class RequestBodies
     /// <summary>The body of a request; null when it has none.</summary>
     public static (string Schema, string Example)? Of(string method, string path) => Bodies.TryGetValue($"{method} {path}", out var body) ? body : null;
 
+    /// <summary>What the body is sent as.</summary>
+    public static string TypeOf(string method, string path) => (method, path) is ("PATCH", "/image/v2/images/{id}") ? ImagePatch.ContentType : "application/json";
+
     /// <summary>The parameters of a query.</summary>
     public static IEnumerable<(string Name, JsonSchemaType Type, string Description)> Queries(string method, string path)
     {
@@ -80,6 +101,18 @@ internal static class RequestBodies
             yield return ("name", JsonSchemaType.String, "Only with this name. Any other parameter asks for images with that property.");
             yield return ("status", JsonSchemaType.String, "Only in this status.");
             yield return ("visibility", JsonSchemaType.String, "private, shared, public, community or all.");
+            yield return ("member_status", JsonSchemaType.String, "Of shared ones: pending, accepted, rejected or all; accepted unless said otherwise.");
+            yield return ("tag", JsonSchemaType.String, "Only with this tag.");
+            yield return ("sort", JsonSchemaType.String, "Such as name:asc,created_at:desc; newest first unless said otherwise.");
+        }
+
+        if (path.EndsWith("/snapshots", StringComparison.Ordinal) || path.EndsWith("/snapshots/detail", StringComparison.Ordinal))
+        {
+            yield return ("name", JsonSchemaType.String, "Only with this name.");
+            yield return ("status", JsonSchemaType.String, "Only in this status.");
+            yield return ("volume_id", JsonSchemaType.String, "Only of this volume.");
+            yield return ("sort", JsonSchemaType.String, "Such as status:asc,created_at:desc; newest first unless said otherwise.");
+            yield return ("with_count", JsonSchemaType.Boolean, "Say how many there are on all pages; from 3.45.");
         }
 
         if (path.Contains("/os-quota-sets/{id}", StringComparison.Ordinal) && path.StartsWith("/volume", StringComparison.Ordinal))
@@ -103,8 +136,8 @@ internal static class RequestBodies
         {
             Type = node["type"] switch
             {
-                JsonArray several => several.Select(t => TypeOf((string)t!)).Aggregate((a, b) => a | b),
-                JsonValue one => TypeOf((string)one!),
+                JsonArray several => several.Select(t => JsonType((string)t!)).Aggregate((a, b) => a | b),
+                JsonValue one => JsonType((string)one!),
                 _ => null,
             },
             Description = (string?)node["description"],
@@ -143,7 +176,7 @@ internal static class RequestBodies
         return schema;
     }
 
-    private static JsonSchemaType TypeOf(string name) => name switch
+    private static JsonSchemaType JsonType(string name) => name switch
     {
         "object" => JsonSchemaType.Object,
         "array" => JsonSchemaType.Array,
@@ -151,6 +184,7 @@ internal static class RequestBodies
         "integer" => JsonSchemaType.Integer,
         "number" => JsonSchemaType.Number,
         "boolean" => JsonSchemaType.Boolean,
+        "null" => JsonSchemaType.Null,
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no JSON Schema type"),
     };
 

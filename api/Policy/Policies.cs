@@ -52,6 +52,11 @@ internal static class Policies
     public const string ResetSnapshotStatus = "volume_extension:snapshot_admin_actions:reset_status";
     public const string ForceDeleteSnapshot = "volume_extension:snapshot_admin_actions:force_delete";
     public const string UpdateSnapshotStatus = "snapshot_extension:snapshot_actions:update_snapshot_status";
+    public const string UnmanageSnapshot = "snapshot_extension:snapshot_unmanage";
+    public const string ListServices = "volume_extension:services:index";
+    public const string UpdateServices = "volume_extension:services:update";
+    public const string FreezeHost = "volume:freeze_host";
+    public const string ThawHost = "volume:thaw_host";
     public const string ShowVolumeQuota = "volume_extension:quotas:show";
     public const string UpdateVolumeQuota = "volume_extension:quotas:update";
     public const string DeleteVolumeQuota = "volume_extension:quotas:delete";
@@ -64,6 +69,7 @@ internal static class Policies
     public const string CreateImageRecord = "add_image";
     public const string ListImages = "get_images";
     public const string ShowImage = "get_image";
+    public const string DownloadImage = "download_image";
     public const string ModifyImage = "modify_image";
     public const string DeleteImage = "delete_image";
     public const string PublicizeImage = "publicize_image";
@@ -170,6 +176,11 @@ internal static class Policies
         [ResetSnapshotStatus] = "rule:admin_api",
         [ForceDeleteSnapshot] = "rule:admin_api",
         [UpdateSnapshotStatus] = CinderMember,
+        [UnmanageSnapshot] = "rule:admin_api",
+        [ListServices] = "rule:admin_api",
+        [UpdateServices] = "rule:admin_api",
+        [FreezeHost] = "rule:admin_api",
+        [ThawHost] = "rule:admin_api",
         [ShowVolumeQuota] = CinderReader,
         [UpdateVolumeQuota] = "rule:admin_api",
         [DeleteVolumeQuota] = "rule:admin_api",
@@ -182,6 +193,8 @@ internal static class Policies
         [CreateImageRecord] = GlanceMember,
         [ListImages] = GlanceReader,
         [ShowImage] = "rule:context_is_admin or role:reader and (project_id:%(project_id)s or project_id:%(member_id)s or 'community':%(visibility)s"
+            + " or 'public':%(visibility)s or 'shared':%(visibility)s)",
+        [DownloadImage] = "rule:context_is_admin or role:member and (project_id:%(project_id)s or project_id:%(member_id)s or 'community':%(visibility)s"
             + " or 'public':%(visibility)s or 'shared':%(visibility)s)",
         [ModifyImage] = GlanceMember,
         [DeleteImage] = GlanceMember,

@@ -11,7 +11,7 @@ using SnapshotFlow.Store;
 namespace SnapshotFlow.Api.Quotas;
 
 /// <summary>
-/// The quotas of a project. Block Storage: <c>volumes</c>, <c>snapshots</c>, <c>gigabytes</c>, and each per volume type. Compute: there to be read, because
+/// The quotas of a project. Block Storage: <c>volumes</c>, <c>snapshots</c>, <c>gigabytes</c>, each of them per volume type, and <c>per_volume_gigabytes</c>. Compute: there to be read, because
 /// clients do; nothing limits registered servers. Source: Cinder and Nova APIs, <c>os-quota-sets</c>.
 /// </summary>
 internal static class QuotaSetEndpoints
@@ -119,7 +119,7 @@ internal static class QuotaSetEndpoints
     private static async Task<IReadOnlyCollection<string>> ResourcesAsync(InventoryStore inventory, CancellationToken ct)
     {
         var types = await inventory.VolumeTypesAsync(all: true, ct);
-        return [.. Counted, .. types.SelectMany(t => Counted.Select(r => Quota.OfType(r, t.Name)))];
+        return [.. Counted, Quota.PerVolumeGigabytes, .. types.SelectMany(t => Counted.Select(r => Quota.OfType(r, t.Name)))];
     }
 
     /// <summary>A number, or a text that is one. Source: Cinder, quota schema.</summary>

@@ -19,6 +19,12 @@ internal static class JsonBody
             throw new Fault(StatusCodes.Status415UnsupportedMediaType, "Unsupported Content-Type");
         }
 
+        return await ReadAnyTypeAsync(request, ct);
+    }
+
+    /// <summary>The same for a body whose content type the caller has looked at.</summary>
+    public static async Task<JsonElement> ReadAnyTypeAsync(HttpRequest request, CancellationToken ct)
+    {
         try
         {
             using var document = await JsonDocument.ParseAsync(request.Body, Strict, ct);

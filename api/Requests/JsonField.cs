@@ -69,6 +69,9 @@ internal readonly record struct JsonField(string Name, JsonElement Value)
             ? meant
             : throw Invalid($"{Represented(Value)} is not one of [{string.Join(", ", words.Keys.Select(Quoted))}]");
 
+    /// <summary>One of the given words, as it is.</summary>
+    public string OneOf(IReadOnlyCollection<string> words) => OneOf(words.ToDictionary(w => w));
+
     /// <summary>True or false, and no word for it.</summary>
     public bool Boolean() => Value.ValueKind is JsonValueKind.True or JsonValueKind.False ? Value.GetBoolean() : throw NotOfType("boolean");
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.AspNetCore.WebUtilities;
 using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Store;
 
 namespace SnapshotFlow.Api.Requests;
 
@@ -62,6 +63,46 @@ internal sealed class ListQuery(HttpContext context)
         {
             throw Invalid("sort", $"{key}:{direction}", "This list is sorted by created_at:desc only");
         }
+    }
+
+    /// <summary>All values of a parameter that may be given several times.</summary>
+    public IReadOnlyList<string> All(string name) => [.. query[name].Select(v => v!)];
+
+    /// <summary>
+    /// How the list is sorted: <c>sort=key:dir,key</c>, or <c>sort_key</c> and <c>sort_dir</c>, each several times; descending unless said otherwise.
+    /// 400 for another key or direction, for both ways at once, and for more keys than the records can be sorted by.
+    /// </summary>
+    public SortOrder Sort(params string[] keys)
+    {
+        var (named, directions) = (All("sort_key"), All("sort_dir"));
+        if (Text("sort") is { } sort)
+        {
+            if (named.Count + directions.Count > 0)
+            {
+                throw Invalid("sort", sort, "It cannot be given together with sort_key and sort_dir");
+            }
+
+            var pairs = sort.Split(',', StringSplitOptions.TrimEntries).Select(p => p.Split(':', 2, StringSplitOptions.TrimEntries)).ToList();
+            (named, directions) = ([.. pairs.Select(p => p[0])], [.. pairs.Select(p => p.Length == 2 ? p[1] : "desc")]);
+        }
+
+        if (named.FirstOrDefault(k => !keys.Contains(k)) is { } key)
+        {
+            throw Invalid("sort_key", key, $"Known are {string.Join(", ", keys)}");
+        }
+
+        if (directions.FirstOrDefault(d => d is not ("asc" or "desc")) is { } direction)
+        {
+            throw Invalid("sort_dir", direction, "It must be asc or desc");
+        }
+
+        if (named.Count > SortOrder.MaxKeys || directions.Count > Math.Max(named.Count, 1))
+        {
+            throw Invalid("sort_key", string.Join(',', named), $"A list is sorted by at most {SortOrder.MaxKeys} keys, each with at most one direction");
+        }
+
+        // A direction without a key is of the time of creation; a single direction is of every key.
+        return new([.. (named.Count > 0 ? named : ["created_at"]).Select((k, i) => new Store.SortKey(k, (directions.Count == 1 ? directions[0] : directions.ElementAtOrDefault(i)) is not "asc"))]);
     }
 
     /// <summary>400 for a parameter that is none of these.</summary>

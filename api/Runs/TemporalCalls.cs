@@ -1,4 +1,6 @@
 using SnapshotFlow.Api.Faults;
+using Temporalio.Api.Enums.V1;
+using Temporalio.Api.WorkflowService.V1;
 using Temporalio.Client;
 using Temporalio.Exceptions;
 
@@ -7,6 +9,16 @@ namespace SnapshotFlow.Api.Runs;
 /// <summary>Calls to Temporal that callers wait for.</summary>
 internal static class TemporalCalls
 {
+    /// <summary>When a worker last asked for activities of a task queue; null when none has lately: Temporal remembers for some minutes. 503 when there is no answer in time.</summary>
+    public static async Task<DateTimeOffset?> LastSeenAsync(this ITemporalClient temporal, string queue, TimeSpan patience, CancellationToken ct)
+    {
+        var answer = await temporal.WithinAsync(patience, ct, rpc => temporal.Connection.WorkflowService.DescribeTaskQueueAsync(
+            new DescribeTaskQueueRequest { Namespace = temporal.Options.Namespace, TaskQueue = new() { Name = queue }, TaskQueueType = TaskQueueType.Activity }, rpc));
+        return answer is null
+            ? throw Fault.Unavailable("Temporal has not answered in time. Try again in a few seconds.")
+            : answer.Pollers.Max(p => (DateTimeOffset?)p.LastAccessTime?.ToDateTimeOffset());
+    }
+
     /// <summary>Null when the time is up before the call is; a fault when there is no connection.</summary>
     public static async Task<T?> WithinAsync<T>(this ITemporalClient temporal, TimeSpan time, CancellationToken ct, Func<RpcOptions, Task<T>> call) where T : class
     {

@@ -66,11 +66,12 @@ internal static class ServerEndpoints
         var caller = context.Caller();
         var server = await store.RequireAsync(id, caller, ct);
         context.Demand(Policies.CreateImage, PolicyTarget.Of(server.ProjectId, server.UserId));
-        context.Demand(Policies.CreateVolumeBackedImage, PolicyTarget.Of(server.ProjectId, server.UserId));
         if (context.Microversion() < MetadataQuotaGone && action.Metadata.Count > MetadataItems)
         {
             throw Fault.Forbidden("Image metadata limit exceeded");
         }
+
+        context.Demand(Policies.CreateVolumeBackedImage, PolicyTarget.Of(server.ProjectId, server.UserId));
 
         var image = IdempotencyKey.Image(key, caller);
         await runs.StartAsync(new(image, server.Id, action.Name, action.Metadata, caller, context.TraceIdentifier) { GlobalRequestId = RequestId.GlobalId(context.Request) }, repeatable: key is not null, ct);

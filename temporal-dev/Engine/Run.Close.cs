@@ -164,7 +164,7 @@ internal sealed partial class Run
         var closed = new ClosedRun(Key, FirstRunId, Status, close, next?.RunId);
         Use();
         work.AfterCommit(() => Engine.NoteClosed(this));
-        work.AfterCommit(() => Engine.Announce(closed));
+        work.AnnounceAfterCommit(() => Engine.Announce(closed));
     }
 
     private readonly List<PendingChild> openChildren = [];

@@ -16,6 +16,7 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
     private readonly List<TaskOffer> offers = [];
     private readonly List<Action> published = [];
     private Run? rung;
+    private VirtualClock.Alarm? news;
 
     public EngineHost Engine { get; } = engine;
 
@@ -51,6 +52,13 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
 
     public void AfterCommit(Action action) => published.Add(action);
 
+    /// <summary>The same for what others act upon: time does not skip until they have been told.</summary>
+    public void AnnounceAfterCommit(Action action)
+    {
+        news ??= Engine.Clock.CreateAlarm($"news of {Chain.WorkflowId}", () => { });
+        AfterCommit(action);
+    }
+
     /// <summary>Called once, under the chain's lock. The returned task completes when the work is durable.</summary>
     public Task Seal()
     {
@@ -67,12 +75,17 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
             return Chain.LastCommit;
         }
 
-        var alarms = new (VirtualClock.Alarm, DateTimeOffset?, int)[touched.Count];
+        var alarms = new (VirtualClock.Alarm, DateTimeOffset?, int)[touched.Count + (news is null ? 0 : 1)];
         for (var i = 0; i < touched.Count; i++)
         {
             var run = touched[i];
             run.CountTransition();
             alarms[i] = (run.Alarm, run.NextDue(), run.Holds);
+        }
+
+        if (news is not null)
+        {
+            alarms[^1] = (news, null, 1);
         }
 
         Engine.Clock.Update(alarms);
@@ -129,9 +142,19 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
     /// <summary>Called once, after the work is durable and outside every lock.</summary>
     public void Publish()
     {
-        foreach (var action in published)
+        try
         {
-            action();
+            foreach (var action in published)
+            {
+                action();
+            }
+        }
+        finally
+        {
+            if (news is not null)
+            {
+                Engine.Clock.Update(news, null, 0);
+            }
         }
     }
 }

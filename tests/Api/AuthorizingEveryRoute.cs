@@ -68,6 +68,14 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         GET    /volume/v3/{project_id}/snapshots/{id}                                   200 200 404 200 401
         POST   /volume/v3/{project_id}/snapshots                                        503 403 404 503 401
         DELETE /volume/v3/{project_id}/snapshots/{id}                                   503 403 404 503 401
+        PUT    /volume/v3/{project_id}/snapshots/{id}                                   200 403 404 200 401
+        GET    /volume/v3/{project_id}/snapshots/{id}/metadata                          200 200 404 200 401
+        POST   /volume/v3/{project_id}/snapshots/{id}/metadata                          200 403 404 200 401
+        PUT    /volume/v3/{project_id}/snapshots/{id}/metadata                          200 403 404 200 401
+        GET    /volume/v3/{project_id}/snapshots/{id}/metadata/{key}                    200 200 404 200 401
+        PUT    /volume/v3/{project_id}/snapshots/{id}/metadata/{key}                    200 403 404 200 401
+        DELETE /volume/v3/{project_id}/snapshots/{id}/metadata/{key}                    200 403 404 200 401
+        POST   /volume/v3/{project_id}/snapshots/{id}/action                            202 403 404 202 401
         GET    /volume/v3/{project_id}/volumes                                          200 200 200 200 401
         GET    /volume/v3/{project_id}/volumes/detail                                   200 200 200 200 401
         GET    /volume/v3/{project_id}/volumes/{id}                                     200 200 404 200 401
@@ -81,13 +89,30 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         GET    /volume/v3/{project_id}/os-quota-sets/{id}/defaults                      200 200 403 200 401
         PUT    /volume/v3/{project_id}/os-quota-sets/{id}                               403 403 403 400 401
         DELETE /volume/v3/{project_id}/os-quota-sets/{id}                               403 403 403 200 401
+        GET    /volume/v3/{project_id}/os-services                                      403 403 403 503 401
+        PUT    /volume/v3/{project_id}/os-services/freeze                               403 403 403 400 401
+        PUT    /volume/v3/{project_id}/os-services/thaw                                 403 403 403 400 401
         GET    /volume/v3/{project_id}/types                                            200 200 200 200 401
         GET    /volume/v3/{project_id}/types/{id}                                       200 200 200 200 401
 
         GET    /image/v2/images                                                         200 200 200 200 401
         GET    /image/v2/images/{id}                                                    200 200 404 200 401
-
         DELETE /image/v2/images/{id}                                                    503 403 404 503 401
+        PATCH  /image/v2/images/{id}                                                    200 403 404 200 401
+        GET    /image/v2/images/{id}/file                                               204 403 404 204 401
+        PUT    /image/v2/images/{id}/tags/{tag}                                         204 403 404 204 401
+        DELETE /image/v2/images/{id}/tags/{tag}                                         204 403 404 204 401
+        GET    /image/v2/images/{id}/members                                            200 200 404 200 401
+        POST   /image/v2/images/{id}/members                                            200 403 404 200 401
+        GET    /image/v2/images/{id}/members/{member}                                   200 200 404 200 401
+        PUT    /image/v2/images/{id}/members/{member}                                   403 403 404 200 401
+        DELETE /image/v2/images/{id}/members/{member}                                   204 403 404 204 401
+        POST   /image/v2/images/{id}/actions/deactivate                                 403 403 404 204 401
+        POST   /image/v2/images/{id}/actions/reactivate                                 403 403 404 204 401
+        GET    /image/v2/schemas/image                                                  200 200 200 200 401
+        GET    /image/v2/schemas/images                                                 200 200 200 200 401
+        GET    /image/v2/schemas/member                                                 200 200 200 200 401
+        GET    /image/v2/schemas/members                                                200 200 200 200 401
 
         POST   /runs                                                                    503 403 404 503 401
         GET    /runs                                                                    200 200 200 200 401
@@ -128,6 +153,8 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
 
     private readonly ApiUnderTest api = alone.Api;
     private readonly Dictionary<string, string> ids = [];
+    private ImageId image;
+    private SnapshotId snapshot;
 
     private TestTokens Tokens => api.Tokens;
 
@@ -138,8 +165,8 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
     {
         var server = await api.RegisterServerAsync();
         var volume = (await api.Service<ServerStore>().BlockDevicesAsync(server.Id, Ct))[0].VolumeId!.Value;
-        var snapshot = Given.Snapshot((await api.Service<VolumeStore>().FindAsync(volume, Ct))!);
-        var image = ImageId.New();
+        var made = Given.Snapshot((await api.Service<VolumeStore>().FindAsync(volume, Ct))!);
+        (image, snapshot) = (ImageId.New(), made.Id);
         var run = Given.Run(Tokens.Project, image);
         var type = new VolumeType { Id = Guid.NewGuid(), Name = $"type-{Guid.NewGuid():N}" };
         await api.Service<InventoryStore>().RegisterAsync(new([type], [], [], []), Given.Now, Ct);
@@ -151,17 +178,17 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
             async s =>
             {
                 await api.Service<OperationStore>().OpenAsync(s, operation);
-                await api.Service<SnapshotStore>().AddAsync(s, [snapshot]);
-                await api.Service<ImageStore>().AddQueuedAsync(s, image, Given.Draft(Tokens.Project), Given.Now);
+                await api.Service<SnapshotStore>().AddAsync(s, [made]);
+                await api.Service<ImageStore>().AddQueuedAsync(s, image, Given.Draft(Tokens.Project) with { Visibility = "shared" }, Given.Now);
                 await api.Service<ImageStore>().ActivateAsync(s, image, new Dictionary<string, string>(), null, Given.Now);
                 await api.Service<RunStore>().OpenAsync(s, run);
                 await api.Service<RunStore>().CloseAsync(s, image, run.RequestId, RunStatus.Completed, null, null, [], [], Given.Now);
                 await api.Service<InstanceActionStore>().StartAsync(s, server.Id, InstanceAction.CreateImage, InstanceActionEvent.ApiSnapshotInstance, "req-recorded", Given.Member(Tokens.Project), Given.Now);
             },
             Ct);
-        await AddMessageAsync();
+        await AddWhatIsDeletedAsync();
         ids["/servers/{id}"] = server.Id.ToString();
-        ids["/snapshots/{id}"] = snapshot.Id.ToString();
+        ids["/snapshots/{id}"] = snapshot.ToString();
         ids["/volumes/{id}"] = volume.ToString();
         ids["/images/{id}"] = image.ToString();
         ids["/runs/{id}"] = image.ToString();
@@ -173,13 +200,24 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         ids["/domains/{id}"] = "default";
         ids["{request_id}"] = "req-recorded";
         ids["{volume_id}"] = volume.ToString();
+        ids["{key}"] = "colour";
+        ids["{tag}"] = "gold";
+        ids["{member}"] = "shared-with";
     }
 
-    /// <summary>A message that can be deleted, once more.</summary>
-    private async Task AddMessageAsync()
+    /// <summary>What the table has deleted, once more: a message, a key of a snapshot's metadata, a tag and a member of an image.</summary>
+    private async Task AddWhatIsDeletedAsync()
     {
         var message = new UserMessage(Guid.NewGuid(), Tokens.Project, "VOLUME", Guid.NewGuid(), "VOLUME_1", "text", "req-1", TimeProvider.System.GetUtcNow());
-        await api.Service<Database>().WriteAsync(s => api.Service<UserMessageStore>().AddAsync(s, message), Ct);
+        await api.Service<Database>().WriteAsync(
+            async s =>
+            {
+                await api.Service<UserMessageStore>().AddAsync(s, message);
+                await SnapshotStore.ReplaceMetadataAsync(s, snapshot, new Dictionary<string, string> { ["colour"] = "red" });
+                await api.Service<ImageStore>().AddMemberAsync(s, image, "shared-with", Given.Now);
+                await api.Service<ImageStore>().UpdateAsync(s, (await api.Service<ImageStore>().LockAsync(s, image))! with { Tags = ["gold"] }, Given.Now);
+            },
+            Ct);
         ids["/messages/{id}"] = message.Id.ToString();
     }
 
@@ -203,9 +241,9 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
             foreach (var i in new[] { 4, 2, 1, 3, 0 })
             {
                 var answer = await SendAsync(route, Personas[i]);
-                if (route.StartsWith("DELETE", StringComparison.Ordinal) && (int)answer.Status == 204)
+                if (route.StartsWith("DELETE", StringComparison.Ordinal) && answer.Response.IsSuccessStatusCode)
                 {
-                    await AddMessageAsync();
+                    await AddWhatIsDeletedAsync();
                 }
 
                 if ((int)answer.Status != statuses[i])
@@ -243,7 +281,7 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
     [Fact]
     public async Task A_role_that_means_nothing_here_is_let_in_nowhere_but_to_what_is_everybodys()
     {
-        string[] everybodys = ["/auth/", "/dashboard/sign-in", "/identity/v3/domains/{id}", "/flavors", "/compute/v2.1/limits", "/defaults", "/volume/v3/{project_id}/limits"];
+        string[] everybodys = ["/auth/", "/dashboard/sign-in", "/identity/v3/domains/{id}", "/flavors", "/compute/v2.1/limits", "/defaults", "/volume/v3/{project_id}/limits", "/schemas/"];
         foreach (var (route, statuses) in Expected.Where(e => e.Value[4] == 401 && !everybodys.Any(p => e.Key.Contains(p, StringComparison.Ordinal))))
         {
             var answer = await SendAsync(route, "nobody");
@@ -286,7 +324,7 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         var path = pattern.Replace("{project_id}", project ?? own, StringComparison.Ordinal);
         foreach (var (key, value) in ids.OrderByDescending(p => p.Key.Length))
         {
-            path = path.Replace(key, key.Replace("{id}", id ?? value, StringComparison.Ordinal).Replace("{request_id}", value, StringComparison.Ordinal).Replace("{volume_id}", value, StringComparison.Ordinal), StringComparison.Ordinal);
+            path = path.Replace(key, key.StartsWith('{') ? value : key.Replace("{id}", id ?? value, StringComparison.Ordinal), StringComparison.Ordinal);
         }
 
         path = path.Replace("{id}", id ?? "none", StringComparison.Ordinal);
@@ -298,7 +336,9 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         (string, string)[] headers = pattern.StartsWith("/volume/v3/{project_id}", StringComparison.Ordinal) ? [("OpenStack-API-Version", "volume 3.66")] : pattern.EndsWith("/auth/tokens", StringComparison.Ordinal) && method != "POST" ? [("X-Subject-Token", await SubjectAsync())] : [];
         return method is "GET" or "HEAD" or "DELETE"
             ? await api.SendAsync(new(method), path, token, null, headers)
-            : await api.SendAsync(new(method), path, token, new StringContent(Body(route, id), System.Text.Encoding.UTF8, "application/json"), headers);
+            : await api.SendAsync(
+                new(method), path, token,
+                new StringContent(Body(route, id), System.Text.Encoding.UTF8, method is "PATCH" ? "application/openstack-images-v2.1-json-patch" : "application/json"), headers);
     }
 
     /// <summary>What a browser sends; nobody is signed out, as the others still need their sessions.</summary>
@@ -320,6 +360,13 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         "POST /runs" => JsonSerializer.Serialize(new { server_id = id ?? ids["/servers/{id}"], name = "a" }),
         "POST /volume/v3/{project_id}/snapshots" => JsonSerializer.Serialize(new { snapshot = new { volume_id = id ?? ids["/volumes/{id}"] } }),
         "POST /volume/v3/{project_id}/volumes" => JsonSerializer.Serialize(new { volume = new { snapshot_id = id ?? ids["/snapshots/{id}"] } }),
+        "PUT /volume/v3/{project_id}/snapshots/{id}" => """{"snapshot": {"name": "a"}}""",
+        "POST /volume/v3/{project_id}/snapshots/{id}/metadata" or "PUT /volume/v3/{project_id}/snapshots/{id}/metadata" => """{"metadata": {"colour": "red"}}""",
+        "PUT /volume/v3/{project_id}/snapshots/{id}/metadata/{key}" => """{"meta": {"colour": "red"}}""",
+        "POST /volume/v3/{project_id}/snapshots/{id}/action" => """{"os-update_snapshot_status": {"status": "creating"}}""",
+        "PATCH /image/v2/images/{id}" => """[{"op": "replace", "path": "/name", "value": "a"}]""",
+        "POST /image/v2/images/{id}/members" => JsonSerializer.Serialize(new { member = Guid.NewGuid() }),
+        "PUT /image/v2/images/{id}/members/{member}" => """{"status": "accepted"}""",
         _ => "{}",
     };
 

@@ -119,13 +119,17 @@ public sealed class SendingNonsense(PrivatePostgres postgres) : IAsyncLifetime
         }
     }
 
-    /// <summary>How many rows every table has. The answers that are kept for idempotency keys stay, refusals too: that is what the keys are for.</summary>
+    /// <summary>
+    /// How many rows every table has. The answers that are kept for idempotency keys stay, refusals too: that is what the keys are for. Some nonsense is right:
+    /// metadata, properties, members and the news of them are what it may change.
+    /// </summary>
     private async Task<string> RowsAsync()
     {
+        string[] changeable = ["idempotent_requests", "snapshot_metadata", "image_properties", "image_members", "notifications"];
         await using var connection = new NpgsqlConnection(database);
         await connection.OpenAsync(Ct);
         List<string> tables = [], counts = [];
-        await using (var list = new NpgsqlCommand("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_name <> 'idempotent_requests' ORDER BY table_name", connection))
+        await using (var list = new NpgsqlCommand("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_name <> ALL($1) ORDER BY table_name", connection) { Parameters = { new() { Value = changeable } } })
         await using (var reader = await list.ExecuteReaderAsync(Ct))
         {
             while (await reader.ReadAsync(Ct))
@@ -162,10 +166,13 @@ internal static class Nonsense
         "os-update_snapshot_status", "op", "path", "value", "member", "tags", "visibility", "", " ", "\u0000", "__proto__", "$type", "ünï",
     ];
 
+    private static readonly string[] ImageAttributes =
+        ["name", "visibility", "protected", "os_hidden", "min_disk", "min_ram", "tags", "owner", "disk_format", "status", "os_glance_x", "a~1b", "~2", "snapshotflow_consistency", "block_device_mapping"];
+
     private static readonly string[] Queries =
     [
         "limit", "marker", "sort", "sort_key", "sort_dir", "offset", "name", "status", "visibility", "owner", "os_hidden", "all_tenants", "all_projects", "project_id", "tenant_id", "volume_id",
-        "usage", "changes-since", "changes-before", "with_count", "member_status", "tag", "created_at", "size_min", "protected", "metadata", "nocatalog", "allow_expired", "x", "",
+        "usage", "changes-since", "changes-before", "with_count", "member_status", "tag", "created_at", "updated_at", "id", "size_min", "size_max", "min_disk", "protected", "metadata", "name~", "consumes_quota", "availability_zone", "nocatalog", "allow_expired", "x", "",
     ];
 
     private static readonly string[] ContentTypes =
@@ -197,7 +204,8 @@ internal static class Nonsense
         if (method is not ("GET" or "HEAD") || random.Next(20) == 0)
         {
             request.Content = new ByteArrayContent(Body(random, pattern, ids));
-            request.Content.Headers.TryAddWithoutValidation("Content-Type", random.Next(6) == 0 ? Pick(random, ContentTypes) : "application/json");
+            request.Content.Headers.TryAddWithoutValidation(
+                "Content-Type", random.Next(6) == 0 ? Pick(random, ContentTypes) : method is "PATCH" ? "application/openstack-images-v2.1-json-patch" : "application/json");
         }
 
         return request;
@@ -279,10 +287,18 @@ internal static class Nonsense
         JsonNode? Any(int depth = 2) => Value(random, depth, ids);
         JsonNode? Mostly(JsonNode? right) => random.Next(4) == 0 ? Any() : right;
         JsonNode? Id() => Mostly(ids[random.Next(ids.Count)]);
+        JsonNode? Texts() => Mostly(new JsonObject { [Pick(random, Names)] = Any(0), [Pick(random, Words)] = Mostly("v") });
         return pattern switch
         {
             _ when random.Next(4) == 0 => null,
-            _ when pattern.EndsWith("/action", StringComparison.Ordinal) => new JsonObject { [Pick(random, ["createImage", "createImage", "os-reset_status", "os-force_delete", "reboot"])] = Mostly(new JsonObject { ["name"] = Mostly("n"), ["metadata"] = Mostly(new JsonObject { ["k"] = Any() }) }) },
+            _ when pattern.EndsWith("/action", StringComparison.Ordinal) => pattern.Contains("/snapshots/", StringComparison.Ordinal)
+                ? new JsonObject { [Pick(random, ["os-reset_status", "os-update_snapshot_status", "os-force_delete", "os-teleport"])] = Mostly(new JsonObject { ["status"] = Mostly(Pick(random, ["error", "Available", "deleting", "deleted"])), ["progress"] = Mostly("90%") }) }
+                : new JsonObject { [Pick(random, ["createImage", "createImage", "reboot"])] = Mostly(new JsonObject { ["name"] = Mostly("n"), ["metadata"] = Mostly(new JsonObject { ["k"] = Any() }) }) },
+            _ when pattern.EndsWith("/metadata", StringComparison.Ordinal) => new JsonObject { ["metadata"] = Texts() },
+            _ when pattern.EndsWith("/metadata/{key}", StringComparison.Ordinal) => new JsonObject { ["meta"] = Texts() },
+            _ when pattern.EndsWith("/snapshots/{id}", StringComparison.Ordinal) => new JsonObject { ["snapshot"] = Mostly(new JsonObject { ["name"] = Any(0), [Pick(random, ["description", "display_name", "metadata"])] = Any() }) },
+            _ when pattern.EndsWith("/members", StringComparison.Ordinal) => new JsonObject { ["member"] = Any(0) },
+            _ when pattern.EndsWith("/members/{member}", StringComparison.Ordinal) => new JsonObject { ["status"] = Mostly("accepted") },
             "/runs" => new JsonObject { ["server_id"] = Id(), ["name"] = Any(), ["metadata"] = Any(), ["quiesce"] = Any(), ["freeze_deadline"] = Any(), ["dry_run"] = Any() },
             "/identity/v3/auth/tokens" => new JsonObject
             {
@@ -295,7 +311,7 @@ internal static class Nonsense
             _ when pattern.EndsWith("/snapshots", StringComparison.Ordinal) => new JsonObject { ["snapshot"] = Mostly(new JsonObject { ["volume_id"] = Any(), ["name"] = Any(), ["force"] = Any(), ["metadata"] = Any() }) },
             _ when pattern.EndsWith("/volumes", StringComparison.Ordinal) => new JsonObject { ["volume"] = Mostly(new JsonObject { ["snapshot_id"] = Any(), ["size"] = Any(), ["name"] = Any(), ["metadata"] = Any() }) },
             _ when pattern.Contains("os-quota-sets", StringComparison.Ordinal) => new JsonObject { ["quota_set"] = Mostly(new JsonObject { [Pick(random, Names)] = Any(), ["bogus"] = Any() }) },
-            _ when pattern.Contains("/images/", StringComparison.Ordinal) => new JsonArray(new JsonObject { ["op"] = Mostly(Pick(random, ["add", "replace", "remove", "move"])), ["path"] = Mostly("/" + Pick(random, Names)), ["value"] = Any() }),
+            _ when pattern.Contains("/images/", StringComparison.Ordinal) => new JsonArray(new JsonObject { ["op"] = Mostly(Pick(random, ["add", "replace", "remove", "move"])), ["path"] = Mostly("/" + Pick(random, random.Next(2) == 0 ? Names : ImageAttributes)), ["value"] = Any() }),
             // A whole registration would be a right one sooner or later, and leave rows: one member is always wrong.
             _ when pattern.StartsWith("/admin/", StringComparison.Ordinal) => new JsonObject { [Pick(random, ["server", "volume", "volume_type", "quota", "servers", "volumes"])] = Mostly(new JsonObject { ["id"] = Id(), ["project_id"] = Mostly("p"), ["size"] = Any(), ["backend"] = Mostly("n@b"), ["name"] = Any(), ["block_devices"] = Any(), ["limits"] = Any(), ["bogus"] = true }) },
             _ => null,

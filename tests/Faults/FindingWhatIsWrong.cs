@@ -8,8 +8,21 @@ using SnapshotFlow.Tests.Faults.World;
 
 namespace SnapshotFlow.Tests.Faults;
 
+/// <summary>A stack on which something is made wrong.</summary>
+public sealed class RunningWorld : IAsyncLifetime
+{
+    private const int Servers = 4;
+
+    /// <summary>The processes.</summary>
+    public FaultStack World { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync() => World = await FaultStack.StartAsync(Servers, CancellationToken.None);
+
+    public ValueTask DisposeAsync() => World.DisposeAsync();
+}
+
 /// <summary>The invariants are not just said to hold: whatever is put out of order behind the product's back is found, and by the right one.</summary>
-public sealed class FindingWhatIsWrong(RunningWorld running)
+public sealed class FindingWhatIsWrong(RunningWorld running) : IClassFixture<RunningWorld>
 {
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 

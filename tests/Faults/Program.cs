@@ -9,6 +9,9 @@ using Xunit.v3;
 // One stack, whose processes are killed.
 [assembly: Parallelization(Mode = ParallelMode.None)]
 
+// What two processors can hold at the same time without missing boundaries.
+const int RunsAtOnce = 16;
+
 if (args is not ["faults", .. var words])
 {
     return await ConsoleRunner.Run(args);
@@ -41,7 +44,7 @@ command.SetAction(async (arguments, ct) =>
     cases.RemoveAll(c => before.Any(b => b.Name == c.Name));
     Console.WriteLine($"{cases.Count} cases, seed {arguments.GetValue(seed)}");
     var said = $"./snapshotflow faults {(arguments.GetValue(all) ? "--all" : "--sample")} --seed {arguments.GetValue(seed)}";
-    var options = new MatrixRunOptions(arguments.GetValue(stacks), TimeSpan.FromSeconds(arguments.GetValue(stop)), Console.WriteLine, soFar =>
+    var options = new MatrixRunOptions(arguments.GetValue(stacks), RunsAtOnce, TimeSpan.FromSeconds(arguments.GetValue(stop)), Console.WriteLine, soFar =>
     {
         store.Write([.. before, .. soFar]);
         if (arguments.GetValue(table) is { } file)

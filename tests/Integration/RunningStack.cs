@@ -35,7 +35,10 @@ public sealed class RunningStack : IAsyncLifetime
         Tenant = new TenantClient(Stack.Api, Stack.Tokens.Tenant);
         Other = new TenantClient(Stack.Api, Stack.Tokens.Other);
         Stranger = new TenantClient(Stack.Api, null);
-        await new QuotaStore(Stack.Database).SetLimitAsync(Tokens.TenantProject, Quota.Snapshots, Quota.Unlimited, CancellationToken.None);
+        foreach (var resource in new[] { Quota.Snapshots, Quota.Volumes, Quota.Gigabytes })
+        {
+            await new QuotaStore(Stack.Database).SetLimitAsync(Tokens.TenantProject, resource, Quota.Unlimited, CancellationToken.None);
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -18,6 +18,32 @@ public sealed class Migrating(PrivatePostgres postgres)
     }
 
     [Fact]
+    public async Task A_database_of_any_earlier_build_becomes_the_newest()
+    {
+        for (var known = 1; known < DatabaseMigrations.Known.Count; known++)
+        {
+            var database = await postgres.CreateDatabaseAsync(migrated: false);
+            await using var source = NpgsqlDataSource.Create(database);
+            await ExecuteAsync(source, "CREATE TABLE schema_migrations (schemaversionsid serial PRIMARY KEY, scriptname varchar(255) NOT NULL, applied timestamp NOT NULL)");
+            foreach (var name in DatabaseMigrations.Known.Take(known))
+            {
+                using var text = new StreamReader(typeof(DatabaseMigrations).Assembly.GetManifestResourceStream(name)!);
+                await ExecuteAsync(source, await text.ReadToEndAsync(TestContext.Current.CancellationToken));
+                await ExecuteAsync(source, $"INSERT INTO schema_migrations (scriptname, applied) VALUES ('{name}', now())");
+            }
+
+            Assert.Equal(DatabaseMigrations.Known.Skip(known), DatabaseMigrations.Apply(database));
+            Assert.True(DatabaseMigrations.Check(database).IsCurrent);
+        }
+    }
+
+    private static async Task ExecuteAsync(NpgsqlDataSource source, string sql)
+    {
+        await using var command = source.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task Processes_that_migrate_at_once_apply_each_migration_once()
     {
         var database = await postgres.CreateDatabaseAsync(migrated: false);

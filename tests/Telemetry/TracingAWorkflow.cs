@@ -160,6 +160,34 @@ public sealed class TracingAWorkflow(TemporalServer server) : IClassFixture<Temp
     }
 
     [Fact]
+    public async Task An_update_that_comes_with_the_first_task_leads_to_the_run_too()
+    {
+        var run = await client.StartWorkflowAsync((SampleWorkflow w) => w.RunAsync(true), new($"sample-{Guid.NewGuid()}", taskQueue));
+        await run.SignalAsync(w => w.GoOnAsync());
+        Task answered;
+        using (tests.StartActivity("other request"))
+        {
+            answered = run.ExecuteUpdateAsync(w => w.AnswerAsync());
+        }
+
+        // Nobody works yet: the update waits, and its handler runs before the workflow's own method.
+        await UntilAsync(() => Named(finished, "other request").Count == 1);
+        using var worker = Worker();
+        await worker.ExecuteAsync(
+            async () =>
+            {
+                await answered;
+                await run.GetResultAsync();
+            },
+            Ct);
+
+        var started = Named(finished, "StartWorkflow:Sample").Single();
+        Assert.Equal(started.TraceId, Assert.Single(Named(finished, "HandleUpdate:Answer").Single().Links).Context.TraceId);
+        Assert.Equal(started.SpanId, Named(finished, "RunWorkflow:Sample").Single().ParentSpanId);
+        Assert.Empty(Named(finished, "ResumeWorkflow:Sample"));
+    }
+
+    [Fact]
     public async Task The_header_is_the_one_that_Temporals_own_extensions_read_and_holds_no_foreign_baggage()
     {
         WorkflowHandle run;

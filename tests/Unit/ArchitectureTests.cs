@@ -33,7 +33,7 @@ public sealed class ArchitectureTests
         { Activities, [Model, Workflows, Drivers, Store], ["Temporalio"] },
         { Telemetry, [], ["Temporalio", "OpenTelemetry", "Google.Protobuf"] },
         { Workers, [Model, Workflows, Drivers, Store, Activities, Telemetry], ["Temporalio", "Npgsql", "Google.Protobuf"] },
-        { Api, [Model, Workflows, Store, Telemetry], ["Temporalio", "OpenTelemetry", "Npgsql", "YamlDotNet"] },
+        { Api, [Model, Workflows, Store, Telemetry], ["Temporalio", "Google.Protobuf", "OpenTelemetry", "Npgsql", "YamlDotNet"] },
         { TemporalDev, [], ["Temporalio", "Google.Protobuf", "NexusRpc", "Grpc.", "Npgsql", "YamlDotNet"] },
     };
 

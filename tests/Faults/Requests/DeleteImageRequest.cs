@@ -10,7 +10,8 @@ namespace SnapshotFlow.Tests.Faults.Requests;
 /// <summary>Deletes an image that was made before, with its snapshots.</summary>
 public sealed class DeleteImageRequest(FaultStack world, FaultServer server, string key) : Request(world, server)
 {
-    private readonly ImageRequest made = new(world, server, key);
+    // A key is for one request: that for the image has its own.
+    private readonly ImageRequest made = new(world, server, $"{key}-image");
 
     /// <inheritdoc/>
     public override string Workflow => Names.DeleteImageWorkflow(made.Image);

@@ -11,7 +11,8 @@ namespace SnapshotFlow.Tests.Faults.Requests;
 /// <summary>New volumes from an image that was made before.</summary>
 public sealed class RestoreRequest(FaultStack world, FaultServer server, string key) : Request(world, server)
 {
-    private readonly ImageRequest made = new(world, server, key);
+    // A key is for one request: that for the image has its own.
+    private readonly ImageRequest made = new(world, server, $"{key}-image");
     private readonly OperationId operation = DeterministicId.Operation(server.Project, key);
 
     /// <inheritdoc/>

@@ -9,17 +9,15 @@ namespace SnapshotFlow.Tests.Faults.Run;
 
 /// <summary>How a matrix is run.</summary>
 /// <param name="Stacks">How many stacks at the same time: while the processes of one are stopped, another works.</param>
+/// <param name="AtOnce">How many runs are held at the same time on one stack.</param>
 /// <param name="StopFor">How long a stopped process stays so.</param>
 /// <param name="Say">Told how it goes.</param>
 /// <param name="Done">Given all results so far, after each batch.</param>
-public sealed record MatrixRunOptions(int Stacks, TimeSpan StopFor, Action<string> Say, Action<IReadOnlyList<CaseResult>> Done);
+public sealed record MatrixRunOptions(int Stacks, int AtOnce, TimeSpan StopFor, Action<string> Say, Action<IReadOnlyList<CaseResult>> Done);
 
 /// <summary>Runs many cases in batches, each stack one after the other; on a new stack when an old one could not be brought back.</summary>
 public sealed class MatrixRun(MatrixRunOptions options)
 {
-    /// <summary>How many runs are held at the same time on one stack.</summary>
-    public const int AtOnce = 16;
-
     private const int Tries = 3;
 
     private readonly Lock gate = new();
@@ -32,7 +30,7 @@ public sealed class MatrixRun(MatrixRunOptions options)
         var left = cases;
         for (var attempt = 1; left.Count > 0 && attempt <= Tries; attempt++)
         {
-            var batches = left.GroupBy(c => c.HitsProcesses ? c.FaultText : "").SelectMany(g => g.Chunk(AtOnce)).ToArray();
+            var batches = left.GroupBy(c => c.HitsProcesses ? c.FaultText : "").SelectMany(g => g.Chunk(options.AtOnce)).ToArray();
             // In no order, so that a run that is broken off has seen something of everything.
             new Random(attempt).Shuffle(batches);
             var queue = new ConcurrentQueue<IReadOnlyList<FaultCase>>(batches);
@@ -47,7 +45,7 @@ public sealed class MatrixRun(MatrixRunOptions options)
 
     private async Task WorkAsync(ConcurrentQueue<IReadOnlyList<FaultCase>> queue, ConcurrentBag<FaultCase> missed, int all, CancellationToken ct)
     {
-        var world = await FaultStack.StartAsync(AtOnce, ct);
+        var world = await FaultStack.StartAsync(options.AtOnce, ct);
         try
         {
             options.Say($"{watch.Elapsed:hh\\:mm\\:ss} everything runs");
@@ -56,7 +54,7 @@ public sealed class MatrixRun(MatrixRunOptions options)
                 if (!await RunBatchAsync(world, together, missed, ct))
                 {
                     await world.DisposeAsync();
-                    world = await FaultStack.StartAsync(AtOnce, ct);
+                    world = await FaultStack.StartAsync(options.AtOnce, ct);
                 }
 
                 options.Say(
@@ -78,7 +76,7 @@ public sealed class MatrixRun(MatrixRunOptions options)
             var (done, late) = await new Batch(world, options.StopFor).RunAsync(together, ct);
             Add(done);
             late.Where(l => done.All(d => d.Name != l.Name)).ToList().ForEach(missed.Add);
-            return world.Idle >= AtOnce;
+            return world.Idle >= options.AtOnce;
         }
         catch (Exception e) when (e is StackException or SnapshotFlowException)
         {

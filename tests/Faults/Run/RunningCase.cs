@@ -159,6 +159,10 @@ public sealed class RunningCase
             var found = await world.Stack.Temporal.Client.GetWorkflowHandle(Request.Workflow).DescribeAsync(new() { Rpc = new() { CancellationToken = ct, Timeout = TimeSpan.FromSeconds(5) } });
             return found.Status is not WorkflowExecutionStatus.Running;
         }
+        catch (RpcException e) when (e.Code is RpcException.StatusCode.NotFound && answer is { } said && (int)said.Status is >= 400 and < 500)
+        {
+            throw new StackException($"the request was refused and began nothing: {(int)said.Status} {said.Body}", e);
+        }
         catch (RpcException)
         {
             // Not started yet, or Temporal is away.

@@ -1,0 +1,23 @@
+namespace SnapshotFlow.Store;
+
+/// <summary>How a list is sorted: by at most <see cref="MaxKeys"/> keys, then by time of creation and id, newest first, so that the order is always one.</summary>
+public sealed record SortOrder(IReadOnlyList<SortKey> Keys)
+{
+    /// <summary>Most keys that a list may be sorted by.</summary>
+    public const int MaxKeys = 3;
+
+    /// <summary>Newest first.</summary>
+    public static readonly SortOrder NewestFirst = new([]);
+
+    internal string[] Names => [.. Padded.Select(k => k.Name)];
+
+    internal bool[] Descending => [.. Padded.Select(k => k.Descending)];
+
+    private IEnumerable<SortKey> Padded => Keys.Take(MaxKeys).Concat(Enumerable.Repeat(new SortKey("created_at", true), MaxKeys - Math.Min(Keys.Count, MaxKeys)))
+        .Append(new("created_at", true)).Append(new("id", true));
+}
+
+/// <summary>One key of an order.</summary>
+/// <param name="Name">As callers know it.</param>
+/// <param name="Descending">Largest first.</param>
+public sealed record SortKey(string Name, bool Descending);
