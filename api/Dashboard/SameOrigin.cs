@@ -26,9 +26,22 @@ internal static class SameOrigin
             throw new Fault(StatusCodes.Status415UnsupportedMediaType, "A form is expected.");
         }
 
-        var form = await request.ReadFormAsync(ct);
+        var form = await ReadAsync(request, ct);
         return context.User.Identity is not { IsAuthenticated: true } || SessionCookie.IsProof(SessionCookie.TokenOf(context)!, form[SessionCookie.ProofField])
             ? form
             : throw Fault.Forbidden("This form belongs to another session. Open the page again and repeat what you did.");
+    }
+
+    private static async Task<IFormCollection> ReadAsync(HttpRequest request, CancellationToken ct)
+    {
+        try
+        {
+            return await request.ReadFormAsync(ct);
+        }
+        // More or longer fields than a form of ours has, or what cannot be decoded.
+        catch (InvalidDataException)
+        {
+            throw Fault.BadRequest("The form cannot be read.");
+        }
     }
 }
