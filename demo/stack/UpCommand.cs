@@ -29,6 +29,7 @@ internal static class UpCommand
             server {{{server.Id}}} (project {{{Tokens.TenantProject}}}) with three volumes, writing all the time
 
             API       {{{api}}}
+            Dashboard {{{api}}}/      (in a browser; user {{{stack.Accounts.Tenant.Name}}} or {{{stack.Accounts.Admin.Name}}}, passwords in openrc and openrc-admin, see Client)
             Temporal  {{{stack.Temporal.Address}}}, namespace {{{stack.Temporal.Namespace}}} ({{{stack.Temporal.Description}}})
             Client    . {{{Path.Combine(clientFiles, "openrc")}}}      (openrc-admin for the administrator, clouds.yaml beside it)
             Token     export TOKEN={{{stack.Tokens.Tenant}}}      (the tenant's, for a day)
