@@ -29,17 +29,30 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, RunStore recor
             return;
         }
 
+        Task<Acceptance> AskAsync(RpcOptions rpc, WorkflowIdReusePolicy reuse) => temporal.ExecuteUpdateWithStartWorkflowAsync(
+            (CreateImageWorkflow run) => run.AcceptAsync(), new(Start(input, reuse)) { Id = AcceptUpdateId, Rpc = rpc });
+
+        async Task<Acceptance> AskOrJoinAsync(RpcOptions rpc)
+        {
+            try
+            {
+                return await AskAsync(rpc, WorkflowIdReusePolicy.RejectDuplicate);
+            }
+            catch (WorkflowAlreadyStartedException)
+            {
+                return await temporal.AnswerOfAsync<Acceptance>(Names.CreateImageWorkflow(input.Image), AcceptUpdateId, rpc)
+                    // It was ended from outside. What it has begun is undone first; where there is no record it has begun nothing.
+                    ?? (await records.FindVisibleAsync(input.Image, input.Caller, ct) is null or { Status: RunStatus.Refused }
+                        ? await AskAsync(rpc, WorkflowIdReusePolicy.AllowDuplicateFailedOnly)
+                        : throw Fault.Unavailable($"The run for image {input.Image} was ended from outside before it answered, and will be undone: see GET /runs/{input.Image}. Ask with a new request."));
+            }
+        }
+
         var acceptance = await WithinAsync(options.Value.AcceptTimeout, ct, async rpc =>
         {
             try
             {
-                return await temporal.ExecuteUpdateWithStartWorkflowAsync(
-                    (CreateImageWorkflow run) => run.AcceptAsync(),
-                    new(Start(input)) { Id = AcceptUpdateId, Rpc = rpc });
-            }
-            catch (WorkflowAlreadyStartedException)
-            {
-                return await Handle(input.Image).GetUpdateHandle<Acceptance>(AcceptUpdateId).GetResultAsync(rpc);
+                return await AskOrJoinAsync(rpc);
             }
             catch (WorkflowUpdateFailedException e)
             {
@@ -112,13 +125,13 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, RunStore recor
         }
     }
 
-    private static WithStartWorkflowOperation<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> Start(CreateImageInput input) =>
+    private static WithStartWorkflowOperation<WorkflowHandle<CreateImageWorkflow, CreateImageResult>> Start(CreateImageInput input, WorkflowIdReusePolicy reuse) =>
         WithStartWorkflowOperation.Create(
             (CreateImageWorkflow run) => run.RunAsync(input),
             new(Names.CreateImageWorkflow(input.Image), Names.ControlQueue)
             {
                 IdConflictPolicy = WorkflowIdConflictPolicy.UseExisting,
-                IdReusePolicy = WorkflowIdReusePolicy.RejectDuplicate,
+                IdReusePolicy = reuse,
                 // A worker that dies in the middle of a task must not hold a frozen guest until the default of 10 s has passed.
                 TaskTimeout = TimeSpan.FromSeconds(2),
                 TypedSearchAttributes = SearchAttributes.ForStart(input.Caller, input.Server, input.Image),

@@ -158,7 +158,7 @@ internal sealed partial class ResourceRuns(
             catch (WorkflowAlreadyStartedException) when (recorded is not null)
             {
                 start.IdReusePolicy = WorkflowIdReusePolicy.AllowDuplicateFailedOnly;
-                return await AnswerOfAsync<TAcceptance>(start.Id!, updateId, rpc) ?? await recorded() ?? await AskAsync(rpc);
+                return await temporal.AnswerOfAsync<TAcceptance>(start.Id!, updateId, rpc) ?? await recorded() ?? await AskAsync(rpc);
             }
         }
 
@@ -174,19 +174,6 @@ internal sealed partial class ResourceRuns(
             }
         });
         return acceptance ?? throw await WithdrawAsync(start.Id!, ct);
-    }
-
-    /// <summary>What a run that is over has answered; null when it was ended from outside before it did.</summary>
-    private async Task<TAcceptance?> AnswerOfAsync<TAcceptance>(string workflow, string updateId, RpcOptions rpc) where TAcceptance : class
-    {
-        try
-        {
-            return await temporal.GetWorkflowHandle(workflow).GetUpdateHandle<TAcceptance>(updateId).GetResultAsync(rpc);
-        }
-        catch (Exception e) when (e is WorkflowUpdateFailedException or RpcException { Code: RpcException.StatusCode.NotFound })
-        {
-            return null;
-        }
     }
 
     /// <summary>Nobody waits for it any more. What has not begun never will; a deletion that has goes forward.</summary>

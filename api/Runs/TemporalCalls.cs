@@ -39,4 +39,17 @@ internal static class TemporalCalls
             throw Fault.Unavailable("Temporal is not available. Try again in a few seconds.", e);
         }
     }
+
+    /// <summary>What a run has answered to an update, also when it is over; null when it was ended from outside before it did.</summary>
+    public static async Task<T?> AnswerOfAsync<T>(this ITemporalClient temporal, string workflow, string updateId, RpcOptions rpc) where T : class
+    {
+        try
+        {
+            return await temporal.GetWorkflowHandle(workflow).GetUpdateHandle<T>(updateId).GetResultAsync(rpc);
+        }
+        catch (Exception e) when (e is WorkflowUpdateFailedException or RpcException { Code: RpcException.StatusCode.NotFound })
+        {
+            return null;
+        }
+    }
 }

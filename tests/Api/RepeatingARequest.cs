@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
+using SnapshotFlow.Workflows;
 using Temporalio.Client;
 
 namespace SnapshotFlow.Tests.Api;
@@ -50,6 +51,46 @@ public sealed class RepeatingARequest(Cloud cloud) : IClassFixture<Cloud>, IDisp
 
         AssertSame(first, await AskAsync());
         Assert.NotNull(first.Header("Location"));
+    }
+
+    [Fact]
+    public async Task A_run_that_was_terminated_before_it_began_begins_anew_and_one_that_had_begun_says_where_to_look()
+    {
+        var (server, other) = (await api.RegisterServerAsync(), await api.RegisterServerAsync());
+        Task<Answer> AskAsync(Server of, string with) => api.PostAsync("/runs", api.Tokens.Member, new { server_id = of.Id, name = "snap" }, ("Idempotency-Key", with));
+        var (never, begun) = (await TerminatedAsync(server, key), await TerminatedAsync(other, $"{key}-begun"));
+        await api.Service<Database>().WriteAsync(
+            s => api.Service<RunStore>().OpenAsync(s, new()
+            {
+                ImageId = begun, ServerId = other.Id, ProjectId = api.Tokens.Project, UserId = "u", RequestId = "req-1", Name = "snap", Status = RunStatus.Running, Step = Step.CheckQuota, Quiesce = QuiesceMode.Try,
+                StartedAt = TimeProvider.System.GetUtcNow(),
+            }),
+            Ct);
+
+        Assert.Equal(HttpStatusCode.Accepted, (await AskAsync(server, key)).Status);
+        await EndedAsync(never);
+        Assert.Equal(1, cloud.Hosts.Freezes[server.Id]);
+        (await AskAsync(other, $"{key}-begun")).IsFault(
+            503, "serviceUnavailable", $"The run for image {begun} was ended from outside before it answered, and will be undone: see GET /runs/{begun}. Ask with a new request.");
+    }
+
+    [Fact]
+    public async Task A_volume_snapshot_whose_run_was_terminated_before_it_began_begins_anew()
+    {
+        var server = await api.RegisterServerAsync();
+        var volume = (await api.Service<ServerStore>().BlockDevicesAsync(server.Id, Ct))[0].VolumeId!.Value;
+        var snapshot = DeterministicId.Snapshot(api.Tokens.Project, key);
+        var run = await cloud.Client.StartWorkflowAsync(
+            (CreateVolumeSnapshotWorkflow w) => w.RunAsync(new(snapshot, volume, null, null, new Dictionary<string, string>(), true, new(api.Tokens.Project, "u", new[] { "member" }), "req-1")),
+            new(Names.CreateSnapshotWorkflow(snapshot), "nobody"));
+        await run.TerminateAsync("by hand");
+
+        var answer = await api.PostAsync(
+            $"/volume/v3/{api.Tokens.Project}/snapshots", api.Tokens.Member, new { snapshot = new { volume_id = volume, name = "anew", force = true } }, ("Idempotency-Key", key));
+
+        Assert.Equal((HttpStatusCode.Accepted, snapshot.ToString()), (answer.Status, answer.Json.GetProperty("snapshot").GetProperty("id").GetString()));
+        await Eventually.IsAsync(
+            async () => (await api.Service<SnapshotStore>().FindVisibleAsync(snapshot, new(api.Tokens.Project, "u", []), Ct))?.Status, s => s is SnapshotStatus.Available);
     }
 
     [Fact]
@@ -230,5 +271,16 @@ public sealed class RepeatingARequest(Cloud cloud) : IClassFixture<Cloud>, IDisp
             .Select(h => $"{h.Key}: {string.Join(", ", h.Value)}").Order();
         Assert.Equal((expected.Status, expected.Text), (actual.Status, actual.Text));
         Assert.Equal(Headers(expected), Headers(actual));
+    }
+
+    /// <summary>The image of a key whose run nobody has served and somebody has terminated.</summary>
+    private async Task<ImageId> TerminatedAsync(Server server, string of)
+    {
+        var image = DeterministicId.Image(api.Tokens.Project, of);
+        var run = await cloud.Client.StartWorkflowAsync(
+            (CreateImageWorkflow w) => w.RunAsync(new(image, server.Id, "snap", new Dictionary<string, string>(), new(api.Tokens.Project, "u", new[] { "member" }), "req-1")),
+            new(Names.CreateImageWorkflow(image), "nobody"));
+        await run.TerminateAsync("by hand");
+        return image;
     }
 }

@@ -38,7 +38,7 @@ public sealed class NamingCases
     {
         var sample = FaultMatrix.Sample(1);
 
-        Assert.Equal(Scenario.All.Sum(s => s.Boundaries.Count()), sample.Where(c => c.HitsProcesses).Select(c => (c.Scenario, c.Boundary)).Distinct().Count());
+        Assert.Equal(Scenario.All.Where(s => s.Sampled).Sum(s => s.Boundaries.Count()), sample.Where(c => c.HitsProcesses).Select(c => (c.Scenario, c.Boundary)).Distinct().Count());
         Assert.Equal(2 * Enum.GetValues<StackPart>().Length, sample.Where(c => c is { HitsProcesses: true, Faults.Count: 1 }).Select(c => c.FaultText).Distinct().Count());
         Assert.Equal(sample.Select(c => c.Name), FaultMatrix.Sample(1).Select(c => c.Name));
         Assert.NotEqual(sample.Select(c => c.Name), FaultMatrix.Sample(2).Select(c => c.Name));

@@ -183,6 +183,35 @@ public sealed class MakingASnapshot : IClassFixture<StoreDatabase>
     }
 
     [Fact]
+    public async Task Progress_is_for_display_a_snapshot_at_100_per_cent_is_as_unusable_as_one_at_0()
+    {
+        var input = Cut(await keeping.VolumeAsync());
+        await Run(() => keeping.Snapshots.AdmitSnapshotAsync(input));
+        await db.Database.WriteAsync(s => db.Snapshots.SetProgressAsync(s, input.Snapshot, 100, Given.Now), None);
+
+        var snapshot = (await db.Snapshots.FindVisibleAsync(input.Snapshot, input.Caller, None))!;
+        Assert.Equal((SnapshotStatus.Creating, 100), (snapshot.Status, snapshot.ProgressPercent));
+        await RefusesAsync(ErrorKind.InvalidRequest, () => keeping.Volumes.AdmitVolumeAsync(
+            new(VolumeId.New(), input.Snapshot, null, "disk", null, null, null, new Dictionary<string, string>(), input.Caller, "req-2")));
+    }
+
+    [Fact]
+    public async Task A_volume_that_is_retyped_leaves_the_usage_of_its_snapshots_to_the_type_they_were_cut_with()
+    {
+        var volume = await keeping.VolumeAsync(change: v => v with { VolumeType = "fast" });
+        var snapshot = await keeping.SnapshotAsync(volume);
+        await db.ScalarAsync($"UPDATE volumes SET volume_type = 'slow' WHERE id = '{volume.Id}'");
+        async Task<(int Fast, int Slow)> LevelsAsync() =>
+            (await InUseAsync(volume.ProjectId, Quota.OfType(Quota.Snapshots, "fast")), await InUseAsync(volume.ProjectId, Quota.OfType(Quota.Snapshots, "slow")));
+
+        Assert.Equal((1, 0), await LevelsAsync());
+        var deletion = new DeleteSnapshotInput(snapshot.Id, false, Given.Member(volume.ProjectId), "req-2");
+        await Run(() => keeping.Snapshots.BeginDeleteSnapshotAsync(deletion));
+        await Run(() => keeping.Snapshots.EndDeleteSnapshotAsync(new(deletion, new(snapshot.Id, null))));
+        Assert.Equal((0, 0), await LevelsAsync());
+    }
+
+    [Fact]
     public async Task A_snapshot_that_was_withdrawn_gives_its_quota_back_and_never_returns()
     {
         var volume = await keeping.VolumeAsync();

@@ -51,6 +51,24 @@ public sealed class UndoingAnImage : IClassFixture<StoreDatabase>
         Assert.Equal(before, await records.HoldingsAsync());
     }
 
+    [Theory]
+    [InlineData(Step.PrepareImage)]
+    [InlineData(Step.ReserveRecords)]
+    [InlineData(Step.CompleteSnapshots)]
+    public async Task A_server_that_goes_while_its_image_is_made_holds_up_no_undo_and_leaves_no_image(Step last)
+    {
+        var records = await RecordKeeping.OnAsync(db);
+        await UpToAsync(records, last);
+        await db.ScalarAsync($"DELETE FROM servers WHERE id = '{records.Server.Id}'");
+
+        await records.UndoAsync();
+
+        Assert.Empty(await db.Snapshots.ListAsync(records.Server.ProjectId, new SnapshotFilter(), new Page(100), None));
+        Assert.Empty(await db.Images.ListAsync(Given.Admin(), new ImageFilter(Owner: records.Input.Caller.ProjectId), new Page(100), None));
+        Assert.DoesNotContain(await db.Quotas.LevelsAsync(records.Server.ProjectId, Given.Now, None), l => l.Resource == Quota.Snapshots && l.InUse + l.Reserved > 0);
+        Assert.Equal(RunStatus.Failed, (await db.Runs.FindVisibleAsync(records.Input.Image, records.Owner, None))!.Status);
+    }
+
     [Fact]
     public async Task Snapshots_that_their_back_end_still_has_stay_in_sight_and_count_and_the_rest_goes()
     {

@@ -26,6 +26,20 @@ public sealed class FailingAnImage(CreateImageFixture fixture) : IClassFixture<C
     }
 
     [Fact]
+    public async Task A_cut_that_fails_once_is_asked_for_again_within_the_same_freeze_and_no_other_is()
+    {
+        var cloud = fixture.Use(new());
+        cloud.Script("CreateVolumeSnapshot", Fault.Fails(ErrorKind.BackendUnavailable));
+
+        var result = await (await fixture.StartAsync(cloud.Request())).GetResultAsync();
+
+        Assert.Equal((RunStatus.Completed, Consistency.Application), (result.Status, result.Evidence!.Consistency));
+        Assert.Equal((1, 4), (cloud.Freezes, cloud.Journal.Count(a => a == "CreateVolumeSnapshot")));
+        Assert.True(cloud.Journal.ToList().LastIndexOf("CreateVolumeSnapshot") < cloud.Journal.ToList().IndexOf("Unquiesce"), string.Join(", ", cloud.Journal));
+        Assert.Equal(3, cloud.Snapshots.Count);
+    }
+
+    [Fact]
     public async Task Whoever_hears_of_a_refusal_finds_nothing_left_of_it()
     {
         var cloud = fixture.Use(new());

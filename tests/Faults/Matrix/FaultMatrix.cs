@@ -8,10 +8,12 @@ public static class FaultMatrix
     /// <summary>How many pairs of faults are drawn.</summary>
     private const int Pairs = 84;
 
+    private static readonly IReadOnlyList<Scenario> Sampled = [.. Scenario.All.Where(s => s.Sampled)];
+
     private static readonly FaultKind[] OnProcesses = [FaultKind.Kill, FaultKind.Stop];
 
     /// <summary>Everything: each process × killed and stopped × each boundary, each fault of a step × each boundary at which it can happen, and pairs drawn by the seed.</summary>
-    public static IReadOnlyList<FaultCase> All(int seed) => [.. OfProcesses(), .. OfSteps(), .. Paired(seed)];
+    public static IReadOnlyList<FaultCase> All(int seed) => [.. OfProcesses(), .. OfSteps(Scenario.All), .. Paired(seed)];
 
     /// <summary>
     /// Some of everything: each process × killed and stopped, the boundaries dealt to them in an order that the seed draws, so that together they have every one; each
@@ -21,11 +23,11 @@ public static class FaultMatrix
     {
         const int OfEachProcess = 6, OfEachStepFault = 2, OfPairs = 6;
         var random = new Random(seed);
-        var boundaries = Scenario.All.SelectMany(s => s.Boundaries.Select(b => (s.Name, Boundary: b))).ToArray();
+        var boundaries = Sampled.SelectMany(s => s.Boundaries.Select(b => (s.Name, Boundary: b))).ToArray();
         random.Shuffle(boundaries);
         var processes = OnProcesses.SelectMany(kind => Enum.GetValues<StackPart>().Select(victim => new Fault(kind, victim)))
             .SelectMany((fault, at) => Enumerable.Range(at * OfEachProcess, OfEachProcess).Select(i => boundaries[i % boundaries.Length]).Select(b => new FaultCase(b.Name, b.Boundary, [fault])));
-        var steps = OfSteps().GroupBy(c => c.FaultText).SelectMany(g => Draw(random, [.. g], OfEachStepFault));
+        var steps = OfSteps(Sampled).GroupBy(c => c.FaultText).SelectMany(g => Draw(random, [.. g], OfEachStepFault));
         return [.. processes, .. steps, .. Paired(seed).Take(OfPairs)];
     }
 
@@ -36,9 +38,9 @@ public static class FaultMatrix
         from boundary in scenario.Boundaries
         select new FaultCase(scenario.Name, boundary, [new(kind, victim)]);
 
-    private static IEnumerable<FaultCase> OfSteps() =>
+    private static IEnumerable<FaultCase> OfSteps(IReadOnlyList<Scenario> scenarios) =>
         from kind in Enum.GetValues<FaultKind>().Except(OnProcesses)
-        from scenario in Scenario.All
+        from scenario in scenarios
         from boundary in scenario.Boundaries
         where Happens(kind, boundary.Phase)
             && !(kind is FaultKind.Refuse && (scenario.Trips is not null || scenario.IsForwardAt(boundary)))
@@ -51,7 +53,7 @@ public static class FaultMatrix
     {
         const int OfEachPair = 12;
         var random = new Random(seed);
-        var boundaries = Scenario.All.SelectMany(s => s.Boundaries.Select(b => (s.Name, Boundary: b))).ToList();
+        var boundaries = Sampled.SelectMany(s => s.Boundaries.Select(b => (s.Name, Boundary: b))).ToList();
         for (var i = 0; i < Pairs / OfEachPair; i++)
         {
             var victims = Draw(random, Enum.GetValues<StackPart>(), 2).Select(v => new Fault(OnProcesses[random.Next(OnProcesses.Length)], v)).ToList();

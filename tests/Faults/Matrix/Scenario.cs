@@ -16,7 +16,8 @@ public sealed record ScenarioStep(string Name, bool WhileFrozen = false, bool Ha
 /// <param name="Name">In the names of cases.</param>
 /// <param name="Steps">The steps at which runs are held.</param>
 /// <param name="Trips">A step that fails for good wherever it is done, so that everything is undone; null when nothing fails by itself.</param>
-public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps, string? Trips = null)
+/// <param name="Sampled">Whether samples and pairs have it; of the others there are all single faults, and only in the whole matrix.</param>
+public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps, string? Trips = null, bool Sampled = true)
 {
     /// <summary>An image of a running server.</summary>
     public static readonly Scenario Create = new("create",
@@ -41,8 +42,20 @@ public sealed record Scenario(string Name, IReadOnlyList<ScenarioStep> Steps, st
     /// <summary>New volumes from an image, of which one cannot be made: everything is undone.</summary>
     public static readonly Scenario RestoreUndo = new("restore-undo", [new("DeleteVolume", Driver: true), new("UndoRestore"), new("CloseRestore")], Trips: "CreateVolumeFromSnapshot");
 
+    /// <summary>A snapshot of one volume, on its own.</summary>
+    public static readonly Scenario Snapshot = new(
+        "snapshot", [new("AdmitSnapshot"), new("CreateVolumeSnapshot", Driver: true), new("CopyGlanceMetadata"), new("CompleteSnapshot")], Sampled: false);
+
+    /// <summary>A snapshot of one volume that cannot be cut: it is left as <c>error</c>.</summary>
+    public static readonly Scenario SnapshotUndo = new(
+        "snapshot-undo", [new("DeleteVolumeSnapshot", Driver: true), new("FailSnapshot")], Trips: "CreateVolumeSnapshot", Sampled: false);
+
+    /// <summary>A snapshot that was made on its own is deleted.</summary>
+    public static readonly Scenario DeleteSnapshot = new(
+        "delete-snapshot", [new("BeginDeleteSnapshot"), new("DeleteVolumeSnapshot", Driver: true), new("EndDeleteSnapshot", Forward: true)], Sampled: false);
+
     /// <summary>Every scenario there is.</summary>
-    public static IReadOnlyList<Scenario> All { get; } = [Create, Undo, Delete, Restore, RestoreUndo];
+    public static IReadOnlyList<Scenario> All { get; } = [Create, Undo, Delete, Restore, RestoreUndo, Snapshot, SnapshotUndo, DeleteSnapshot];
 
     /// <summary>Where runs whose boundary comes while the guest is frozen wait for the others: shortly before the freeze, in a step that may take long enough.</summary>
     public static readonly Boundary Stage = new("ReserveRecords", Phase.Before);

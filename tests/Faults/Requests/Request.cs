@@ -29,6 +29,8 @@ public abstract class Request(FaultStack world, FaultServer server)
     {
         "create" or "undo" => new ImageRequest(world, server, key),
         "delete" => new DeleteImageRequest(world, server, key),
+        "snapshot" or "snapshot-undo" => new SnapshotRequest(world, server, key),
+        "delete-snapshot" => new DeleteSnapshotRequest(world, server, key),
         "restore" or "restore-undo" => new RestoreRequest(world, server, key),
         var other => throw new ArgumentException($"nobody knows what to ask for in scenario '{other}'", nameof(scenario)),
     };

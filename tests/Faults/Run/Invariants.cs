@@ -104,7 +104,7 @@ public sealed class Invariants(FaultStack world)
         try
         {
             // Without the two seconds after which a task counts as deadlocked: here that would only say that the machine is busy.
-            await new WorkflowReplayer(new WorkflowReplayerOptions { DebugMode = true }.AddWorkflow<CreateImageWorkflow>().AddWorkflow<DeleteImageWorkflow>().AddWorkflow<RestoreImageWorkflow>()).ReplayWorkflowAsync(history, true, ct);
+            await new WorkflowReplayer(AllWorkflows.Types.Aggregate(new WorkflowReplayerOptions { DebugMode = true }, (o, type) => o.AddWorkflow(type))).ReplayWorkflowAsync(history, true, ct);
         }
         catch (Exception e) when (e is WorkflowNondeterminismException or InvalidWorkflowOperationException)
         {
