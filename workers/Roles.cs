@@ -50,6 +50,7 @@ internal static class Roles
             services.AddSingleton<VolumeRecordActivities>();
             services.AddSingleton<IRunDirectory, TemporalRunDirectory>();
             services.AddSingleton<ReconcileActivities>();
+            services.AddSingleton<OperationRepairActivities>();
             services.AddHostedService(provider => new ReconcileSchedule(provider.GetRequiredService<ITemporalClient>(), configuration));
             services.AddNotificationDelivery(configuration.Notifications);
             if (services.CollectsMetrics())
@@ -71,7 +72,8 @@ internal static class Roles
                 .AddSingletonActivities<SnapshotActivities>()
                 .AddSingletonActivities<ImageActivities>()
                 .AddSingletonActivities<VolumeRecordActivities>()
-                .AddSingletonActivities<ReconcileActivities>();
+                .AddSingletonActivities<ReconcileActivities>()
+                .AddSingletonActivities<OperationRepairActivities>();
         }
 
         if (configuration.Roles.Contains(Role.Compute))
