@@ -94,7 +94,9 @@ internal static class Roles
             services.AddSingleton(provider => new LeaseActivities(configuration.Compute.Host, provider.GetRequiredService<FreezeLeaseDirectory>()));
             services.Worker(configuration, Names.ComputeQueue(configuration.Compute.Host))
                 .AddSingletonActivities<GuestActivities>()
-                .AddSingletonActivities<LeaseActivities>();
+                .AddSingletonActivities<LeaseActivities>()
+                .ConfigureOptions().PostConfigure<IServiceProvider>((options, provider) => options.AddAllActivities(
+                    ExaminationActivities.OfHost(provider.GetRequiredService<FreezeLeaseDirectory>(), provider.GetRequiredService<IHostClock>())));
         }
 
         if (configuration.Roles.Contains(Role.Volume))
@@ -114,6 +116,7 @@ internal static class Roles
                     var (driver, time) = (provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name), provider.GetRequiredService<TimeProvider>());
                     options.AddAllActivities(new VolumeActivities(driver, time, provider.GetRequiredService<ILogger<VolumeActivities>>()));
                     options.AddAllActivities(new VolumeCloneActivities(driver, time, provider.GetRequiredService<ILogger<VolumeCloneActivities>>()));
+                    options.AddAllActivities(ExaminationActivities.OfBackend(driver, backend.Root, time));
                 });
             }
         }
