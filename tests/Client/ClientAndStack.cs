@@ -32,8 +32,9 @@ public sealed class ClientAndStack : IAsyncLifetime
         await ClientFiles.WriteAsync(directory.FullName, Stack.Api, Stack.Accounts, CancellationToken.None);
         Server = await GuestServer.StartAsync(Stack, new GuestServerOptions { Name = "web" }, CancellationToken.None);
         await new QuotaStore(Stack.Database).SetLimitAsync(Tokens.TenantProject, Quota.Snapshots, 500, CancellationToken.None);
-        Demo = await OpenStackClient.StartAsync(Path.Combine(directory.FullName, "openrc"), CancellationToken.None);
-        Admin = await OpenStackClient.StartAsync(Path.Combine(directory.FullName, "openrc-admin"), CancellationToken.None);
+        var clients = await Task.WhenAll(
+            new[] { "openrc", "openrc-admin" }.Select(file => OpenStackClient.StartAsync(Path.Combine(directory.FullName, file), CancellationToken.None)));
+        (Demo, Admin) = (clients[0], clients[1]);
     }
 
     public async ValueTask DisposeAsync()
