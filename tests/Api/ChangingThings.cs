@@ -8,11 +8,11 @@ using SnapshotFlow.Tests.Store;
 namespace SnapshotFlow.Tests.Api;
 
 /// <summary>What callers change of snapshots and images, and how they find them in lists; nobody is behind the api.</summary>
-public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixture<ApiAlone>
+public sealed class ChangingThings(ApiAlone alone) : IAsyncDisposable, IClassFixture<ApiAlone>
 {
     private const string Patch = "application/openstack-images-v2.1-json-patch";
 
-    private ApiUnderTest api = null!;
+    private ApiUnderTest api = alone.Api;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -20,9 +20,16 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
 
     private string Snapshots => $"/volume/v3/{api.Tokens.Project}/snapshots";
 
-    public async ValueTask InitializeAsync() => api = await ApiUnderTest.StartAsync(await alone.Postgres.CreateDatabaseAsync(migrated: true));
+    public async ValueTask DisposeAsync()
+    {
+        if (api != alone.Api)
+        {
+            await api.DisposeAsync();
+        }
+    }
 
-    public ValueTask DisposeAsync() => api.DisposeAsync();
+    /// <summary>An api whose projects have nothing yet, for tests of whole lists.</summary>
+    private async Task BeginWithNothingAsync() => api = await ApiUnderTest.StartAsync(await alone.Postgres.CreateDatabaseAsync(migrated: true));
 
     [Fact]
     public async Task A_snapshot_is_renamed_and_told_of_and_nothing_but_name_and_description_can_be_said()
@@ -107,6 +114,7 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
     [Fact]
     public async Task Snapshots_are_sorted_filtered_counted_and_paged_as_asked()
     {
+        await BeginWithNothingAsync();
         var (b, a, c) = (await SnapshotAsync("b", 0), await SnapshotAsync("a", 1), await SnapshotAsync("c", 2));
         await api.PostAsync($"{Snapshots}/{a.Id}/metadata", api.Tokens.Member, new { metadata = new { colour = "red" } });
         Assert.Equal(["c", "a", "b"], await NamesAsync(""));
@@ -140,6 +148,7 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
     [Fact]
     public async Task Volumes_are_found_by_what_they_are()
     {
+        await BeginWithNothingAsync();
         var server = Given.Server(api.Tokens.Project);
         var (root, data) = (Given.Volume(server.ProjectId, bootable: true) with { Name = "root" }, Given.Volume(server.ProjectId) with { Name = "data", Status = "available", AvailabilityZone = "west", MigrationStatus = "success" });
         await api.Service<ServerStore>().RegisterAsync(Given.Registration(server, root, data), Given.Now, Ct);
@@ -238,6 +247,7 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
     [Fact]
     public async Task Images_are_sorted_and_filtered_by_everything_that_Glance_knows()
     {
+        await BeginWithNothingAsync();
         var (one, two, three) = (
             await ImageAsync(name: "b", at: Given.Now), await ImageAsync(name: "a", at: Given.Now.AddMinutes(1)), await ImageAsync(name: "c", at: Given.Now.AddMinutes(2)));
         await PatchTextAsync(two, """[{"op": "replace", "path": "/tags", "value": ["gold", "new"]}, {"op": "replace", "path": "/protected", "value": true}]""");
@@ -263,6 +273,7 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
     [Fact]
     public async Task A_shared_image_is_seen_by_its_members_who_say_what_they_think_of_it()
     {
+        await BeginWithNothingAsync();
         var id = await ImageAsync();
         var members = $"/image/v2/images/{id}/members";
         (await api.PostAsync(members, api.Tokens.Member, new { member = api.Tokens.OtherProject })).IsImageFault(403, "Forbidden", "Only shared images have members.");
