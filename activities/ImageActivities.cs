@@ -46,7 +46,9 @@ public sealed class ImageActivities(
             RequireDeletable(image);
         }
 
-        var rows = input.KeepSnapshots ? [] : await snapshots.LockOfImageAsync(session, input.Image);
+        // Once begun, what goes along is what its beginning has marked, whoever asks again, and however.
+        var rows = begun ? [.. (await snapshots.LockOfImageAsync(session, input.Image)).Where(s => s.Status is SnapshotStatus.Deleting)]
+            : input.KeepSnapshots ? [] : await snapshots.LockOfImageAsync(session, input.Image);
         if (!begun)
         {
             await RequireUnneededAsync(session, input.Image, rows);

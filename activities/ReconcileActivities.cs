@@ -24,9 +24,16 @@ public sealed class ReconcileActivities(
         await records.HostsAsync(Cancelled),
         await records.BackendsAsync(Cancelled),
         await records.SuspiciousImagesAsync(Cancelled),
-        await WithoutLiveAsync(await records.SuspiciousSnapshotsAsync(Cancelled)),
+        await EachAsync(await records.SuspiciousSnapshotsAsync(Cancelled), async s => s with { Work = await WorkOnAsync(s) }),
         await records.ReservationsAsync(Cancelled),
-        await records.TaskStatesAsync(Cancelled)));
+        await records.TaskStatesAsync(Cancelled))
+    {
+        Operations = await EachAsync(
+            await records.OperationsAsync(Cancelled), async o => o with { Work = await directory.FindAsync(OperationRepairActivities.RunOf(o.Kind, o.Operation, o.Image), Cancelled) }),
+        Volumes = [.. (await EachAsync(await records.VolumesInTransitionAsync(Cancelled), WithWorkAsync))
+            // What was registered as it is, is so in the eyes of who registered it.
+            .Where(v => v.MadeHere || v.Work.StartedAt is not null)],
+    });
 
     /// <inheritdoc/>
     [Activity]
@@ -45,23 +52,21 @@ public sealed class ReconcileActivities(
     public Task<RunLookup> LookUpRunsAsync(IReadOnlyList<ImageId> images) => ActivityErrors.Translate(async () =>
     {
         // Temporal first: a run that ends between the two questions has its row closed by the time the row is read, and not the other way round.
-        var states = new List<RunState>();
-        foreach (var image in images)
-        {
-            states.Add(await directory.FindAsync(image, Cancelled));
-        }
+        var states = await EachAsync(images, image => directory.FindAsync(Names.CreateImageWorkflow(image), Cancelled));
 
         var rows = await records.RunsAsync(images, Cancelled);
         return new RunLookup(
             [.. images.Zip(states, (image, state) => rows.GetValueOrDefault(image, new RunFact(image, false, "", null, null, false, 0)) with { Live = state.Live, Workflow = state.Words })],
-            await WithoutLiveAsync(await records.ImagesAsync(images, Cancelled)));
+            await EachAsync(
+                await records.ImagesAsync(images, Cancelled),
+                async i => i.Status is ImageStatus.PendingDelete ? i with { Work = await directory.FindAsync(Names.DeleteImageWorkflow(i.Image), Cancelled) } : i));
     });
 
     /// <inheritdoc/>
     [Activity]
     public Task<ReconciliationDecision> DecideRepairsAsync(DecideInput input) => RecordAsync(async (session, now) =>
     {
-        var decision = Reconciliation.Decide(input.World, await findings.LockOpenAsync(session), now, new(input.Interval, CreateImageWorkflow.LongestRun));
+        var decision = Reconciliation.Decide(input.World, await findings.LockOpenAsync(session), now, new(input.Interval, CreateImageWorkflow.LongestRun, Steps.LongestRun));
         await findings.RecordAsync(session, decision.Findings, decision.Gone, now);
         await findings.PruneAsync(session, now - KeepEnded);
         return decision;
@@ -71,7 +76,7 @@ public sealed class ReconcileActivities(
     [Activity]
     public Task<UndoPlan?> BeginUndoAsync(ImageId image) => ActivityErrors.Translate(async () =>
     {
-        var state = await directory.FindAsync(image, Cancelled);
+        var state = await directory.FindAsync(Names.CreateImageWorkflow(image), Cancelled);
         return state.Live ? null : await RecordAsync((session, now) => BeginUndoAsync(session, image, state.Words, now));
     });
 
@@ -98,40 +103,44 @@ public sealed class ReconcileActivities(
         return true;
     });
 
-    /// <summary>What a run of its own is at work on is in order: a snapshot that is made or deleted alone, or goes with its image.</summary>
-    private async Task<IReadOnlyList<SnapshotFact>> WithoutLiveAsync(IReadOnlyList<SnapshotFact> snapshots)
+    /// <summary>The run of its own that is, or was, at work on a snapshot: one that makes or deletes it alone, or takes it along with its image.</summary>
+    private async Task<WorkFact?> WorkOnAsync(SnapshotFact snapshot)
     {
-        var rest = new List<SnapshotFact>();
-        foreach (var snapshot in snapshots)
+        switch (snapshot)
         {
-            var lives = snapshot.Status switch
-            {
-                SnapshotStatus.Creating when snapshot.Image is null => await directory.LivesAsync(Names.CreateSnapshotWorkflow(snapshot.Snapshot), Cancelled),
-                SnapshotStatus.Deleting => await directory.LivesAsync(Names.DeleteSnapshotWorkflow(snapshot.Snapshot), Cancelled)
-                    || (snapshot.Image is { } image && await directory.LivesAsync(Names.DeleteImageWorkflow(image), Cancelled)),
-                _ => false,
-            };
-            if (!lives)
-            {
-                rest.Add(snapshot);
-            }
+            case { Status: SnapshotStatus.Creating, Image: null }:
+                return await directory.FindAsync(Names.CreateSnapshotWorkflow(snapshot.Snapshot), Cancelled);
+            case { Status: SnapshotStatus.Deleting }:
+                var alone = await directory.FindAsync(Names.DeleteSnapshotWorkflow(snapshot.Snapshot), Cancelled);
+                return !alone.Live && snapshot.Image is { } image && await directory.FindAsync(Names.DeleteImageWorkflow(image), Cancelled) is { } along
+                    && (along.Live || alone.StartedAt is null)
+                        ? along
+                        : alone;
+            default:
+                return null;
         }
-
-        return rest;
     }
 
-    private async Task<IReadOnlyList<ImageFact>> WithoutLiveAsync(IReadOnlyList<ImageFact> images)
+    private async Task<VolumeFact> WithWorkAsync(VolumeFact volume)
     {
-        var rest = new List<ImageFact>();
-        foreach (var image in images)
+        var deleting = volume.Status == VolumeStatus.Deleting;
+        var work = await directory.FindAsync(
+            deleting ? Names.DeleteVolumeWorkflow(volume.Volume)
+            : volume.Restore is { } restore ? Names.RestoreImageWorkflow(restore)
+            : Names.CreateVolumeWorkflow(volume.Volume), Cancelled);
+        return volume with { Work = work, ByItsRun = deleting ? work.StartedAt is not null : volume.ByItsRun };
+    }
+
+    /// <summary>Asks about one after another: Temporal is not to be flooded.</summary>
+    private static async Task<IReadOnlyList<TResult>> EachAsync<T, TResult>(IReadOnlyList<T> things, Func<T, Task<TResult>> ask)
+    {
+        var answers = new List<TResult>();
+        foreach (var thing in things)
         {
-            if (image.Status is not ImageStatus.PendingDelete || !await directory.LivesAsync(Names.DeleteImageWorkflow(image.Image), Cancelled))
-            {
-                rest.Add(image);
-            }
+            answers.Add(await ask(thing));
         }
 
-        return rest;
+        return answers;
     }
 
     private async Task<UndoPlan?> BeginUndoAsync(Session session, ImageId image, string workflow, DateTimeOffset now)
@@ -154,7 +163,7 @@ public sealed class ReconcileActivities(
             [.. snapshots.Select(s => new SnapshotToDelete(s.Backend, s.Volume, s.Snapshot))]);
     }
 
-    private async Task<bool> LivesAsync(Repair repair) => repair.Image is { } image && (await directory.FindAsync(image, Cancelled)).Live;
+    private async Task<bool> LivesAsync(Repair repair) => repair.Image is { } image && (await directory.FindAsync(Names.CreateImageWorkflow(image), Cancelled)).Live;
 
     private Task<T> RecordAsync<T>(Func<Session, DateTimeOffset, Task<T>> work) =>
         ActivityErrors.Translate(() => database.WriteAsync(session => work(session, time.GetUtcNow()), Cancelled));

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Api.Admin;
+using SnapshotFlow.Api.Dashboard;
 using OpenTelemetry.Trace;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Findings;
@@ -65,6 +66,7 @@ public static class Program
             .AddOpenApiDocument()
             .AddPublicUrl()
             .AddJson()
+            .AddDashboard()
             .AddHealth();
         if (builder.Configuration[WebHostDefaults.ServerUrlsKey] is null)
         {
@@ -100,6 +102,7 @@ public static class Program
         app.MapOpenApiDocument();
         app.MapFindings();
         app.MapOperations();
+        app.MapDashboard();
         return app;
     }
 

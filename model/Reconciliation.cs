@@ -5,7 +5,9 @@ namespace SnapshotFlow.Model;
 /// <list type="bullet">
 /// <item>Nothing of a run that lives is a finding.</item>
 /// <item>A repair needs two looks at least <see cref="ReconciliationRules.Interval"/> apart that saw the same, and never touches what is younger than
-/// <see cref="ReconciliationRules.LongestRun"/>; a freeze lease is old once <see cref="FreezeDeadline.Maximum"/> has passed, as no freeze lasts longer.</item>
+/// <see cref="ReconciliationRules.LongestRun"/> or, of what is done to things after they were made, <see cref="ReconciliationRules.LongestOperation"/>; a freeze lease is
+/// old once <see cref="FreezeDeadline.Maximum"/> has passed, as no freeze lasts longer.</item>
+/// <item>A deletion that somebody was promised goes forward, by its own run; what was being made is given up.</item>
 /// <item>Nothing is deleted that this product did not make: a snapshot in a back end counts as ours only if its row is there, live or as a tombstone, for the
 /// same volume. The row is written before the cut and kept for good, and its id says nothing: Cinder's names look the same.</item>
 /// <item>What contradicts itself is reported and left to people.</item>
@@ -35,20 +37,31 @@ public static class Reconciliation
 
     private static bool IsSettled(Sighting sighting, Finding? before, DateTimeOffset now, ReconciliationRules rules)
     {
-        var youth = sighting.Key.Kind is FindingKind.FrozenGuest ? FreezeDeadline.Maximum : rules.LongestRun;
+        var youth = sighting switch
+        {
+            { Key.Kind: FindingKind.FrozenGuest } => FreezeDeadline.Maximum,
+            { Repair.Kind: RepairKind.FinishDeletion or RepairKind.GiveUpCreation } => rules.LongestOperation,
+            _ => rules.LongestRun,
+        };
         return before is not null && now - before.FirstSeenAt >= rules.Interval && now - sighting.Since >= youth;
     }
 
     /// <summary>Something out of order at one look; <paramref name="Run"/> is the run whose undo would touch it.</summary>
     private sealed record Sighting(FindingKey Key, ImageId? Run, DateTimeOffset Since, string Detail, Repair? Repair, string? Place = null);
 
+    /// <summary>Why something is left alone that looks as if a run had left it.</summary>
+    private const string Doubtful = "; the records do not prove that it was a run that wrote this status: not certain enough";
+
     private sealed class Look(ReconciliationWorld world, DateTimeOffset now)
     {
         private readonly Dictionary<ImageId, RunFact> runs = world.Runs.ToDictionary(r => r.Image);
         private readonly Dictionary<ImageId, ImageFact> images = world.Images.ToDictionary(i => i.Image);
+        private readonly Dictionary<OperationId, OperationFact> operations = world.Operations.ToDictionary(o => o.Operation);
+        private readonly Dictionary<ImageId, OperationFact> deletions = world.Operations
+            .Where(o => o.Kind is OperationKind.DeleteImage).OrderBy(o => o.StartedAt).ThenBy(o => o.Operation.Value).DistinctBy(o => o.Image).ToDictionary(o => o.Image);
 
         public IEnumerable<Sighting> Sightings() =>
-            [.. Leases(), .. Runs(), .. Stored(), .. Snapshots(), .. Images(), .. Reservations(), .. TaskStates()];
+            [.. Leases(), .. Runs(), .. Stored(), .. Snapshots(), .. Images(), .. Reservations(), .. TaskStates(), .. Operations(), .. Volumes()];
 
         private IEnumerable<Sighting> Leases()
         {
@@ -115,12 +128,27 @@ public static class Reconciliation
 
         private IEnumerable<Sighting> Snapshots()
         {
-            foreach (var row in world.Snapshots.Where(s => !Lives(s.Image)))
+            foreach (var row in world.Snapshots.Where(s => !Lives(s.Image) && s.Work is not { Live: true } && DeletionOf(s) is not { Work.Live: true }))
             {
                 var key = row.Snapshot.ToString();
                 if (row.Image is { } image && Undo(image) is { } undo)
                 {
                     yield return new(new(FindingKind.StuckSnapshot, key), row.Image, row.ChangedAt, $"{row.Status.ToText()}, made by {Describe(image)}", undo);
+                }
+                else if (row is { Status: SnapshotStatus.Deleting, Work: { } deleting })
+                {
+                    var deletion = DeletionOf(row);
+                    var work = deletion?.Work ?? deleting;
+                    yield return new(
+                        new(FindingKind.StuckSnapshot, key), row.Image, Later(row.ChangedAt, work.StartedAt),
+                        $"deleting, and its deletion is over (in Temporal: {work.Words})" + (deletion is null && !row.ByItsRun ? Doubtful : ""),
+                        deletion is not null ? Finish(deletion) : row.ByItsRun ? new(RepairKind.FinishDeletion, Snapshot: row.Snapshot) : null);
+                }
+                else if (row is { Status: SnapshotStatus.Creating, Image: null, Work: { } making })
+                {
+                    yield return new(
+                        new(FindingKind.StuckSnapshot, key), null, Later(row.ChangedAt, making.StartedAt), $"creating, and the run that made it is over (in Temporal: {making.Words})" + (row.ByItsRun ? "" : Doubtful),
+                        row.ByItsRun ? new(RepairKind.GiveUpCreation, Snapshot: row.Snapshot) : null);
                 }
                 else if (row.Status is not (SnapshotStatus.Available or SnapshotStatus.Error))
                 {
@@ -137,10 +165,16 @@ public static class Reconciliation
         private IEnumerable<Sighting> Images()
         {
             var missing = world.Snapshots.Where(s => s is { Missing: true, Image: not null, Status: SnapshotStatus.Available }).ToLookup(s => s.Image!.Value);
-            foreach (var image in world.Images.Where(i => !Lives(i.Image)))
+            foreach (var image in world.Images.Where(i => !Lives(i.Image) && i.Work is not { Live: true }))
             {
                 var key = image.Image.ToString();
-                if (Undo(image.Image) is { } undo)
+                if (image.Status is ImageStatus.PendingDelete && deletions.TryGetValue(image.Image, out var deletion))
+                {
+                    yield return new(
+                        new(FindingKind.StuckImage, key), image.Image, Later(image.ChangedAt, deletion.Work.StartedAt),
+                        $"pending_delete, and its deletion is over (in Temporal: {deletion.Work.Words})", Finish(deletion));
+                }
+                else if (Undo(image.Image) is { } undo)
                 {
                     yield return new(new(FindingKind.StuckImage, key), image.Image, image.ChangedAt, $"{image.Status.ToText()}, made by {Describe(image.Image)}", undo);
                 }
@@ -173,6 +207,41 @@ public static class Reconciliation
                 task.Image is { } image ? $"taken by {Describe(image)}" : "nobody knows who took it: not ours to clear",
                 task.Image is { } holder ? UndoIfUnfinished(holder, new(RepairKind.ReleaseServer, holder, task.Server)) : null);
 
+        private IEnumerable<Sighting> Operations() =>
+            from operation in world.Operations
+            where !operation.Work.Live
+            select new Sighting(
+                new(FindingKind.StrandedOperation, operation.Operation.ToString()), null, Later(operation.StartedAt, operation.Work.StartedAt),
+                $"{operation.Kind.ToText()} of image {operation.Image} (in Temporal: {operation.Work.Words})"
+                + (operation.InUse > 0 ? $"; {operation.InUse} of its volumes are in use: not certain enough to be undone" : ""),
+                operation.Kind is OperationKind.DeleteImage ? Finish(operation) : GiveUp(operation));
+
+        private IEnumerable<Sighting> Volumes() =>
+            from volume in world.Volumes
+            let restore = volume.Restore is { } id ? operations.GetValueOrDefault(id) : null
+            let work = restore?.Work ?? volume.Work
+            where !work.Live
+            select new Sighting(
+                new(FindingKind.StuckVolume, volume.Volume.ToString()), null, Later(volume.ChangedAt, work.StartedAt),
+                $"{volume.Status}, and nobody is at work on it (in Temporal: {work.Words})"
+                + (!volume.MadeHere ? "; it was registered, not made here: not ours to delete" : restore is null && !volume.ByItsRun ? Doubtful : ""),
+                volume switch
+                {
+                    { MadeHere: false } => null,
+                    { ByItsRun: false } when restore is null => null,
+                    { Status: VolumeStatus.Deleting } => new(RepairKind.FinishDeletion, Volume: volume.Volume),
+                    _ when restore is not null => GiveUp(restore),
+                    _ => new(RepairKind.GiveUpCreation, Volume: volume.Volume),
+                });
+
+        /// <summary>The deletion of an image that takes a snapshot along.</summary>
+        private OperationFact? DeletionOf(SnapshotFact snapshot) => snapshot is { Status: SnapshotStatus.Deleting, Image: { } image }
+            && images.GetValueOrDefault(image)?.Status is ImageStatus.PendingDelete ? deletions.GetValueOrDefault(image) : null;
+
+        private static Repair Finish(OperationFact deletion) => new(RepairKind.FinishDeletion, Operation: deletion.Operation);
+
+        private static Repair? GiveUp(OperationFact restore) => restore.InUse > 0 ? null : new(RepairKind.GiveUpCreation, Operation: restore.Operation);
+
         private bool Lives(ImageId? image) => image is { } id && runs.TryGetValue(id, out var run) && run.Live;
 
         /// <summary>Undoing the whole run, where that is right; null where it is not certain.</summary>
@@ -189,6 +258,6 @@ public static class Reconciliation
             ? $"run {image} ({run.Row?.ToText() ?? "no row"}; in Temporal: {run.Workflow})"
             : $"run {image}, of which nothing is known";
 
-        private static DateTimeOffset Later(DateTimeOffset a, DateTimeOffset b) => a > b ? a : b;
+        private static DateTimeOffset Later(DateTimeOffset a, DateTimeOffset? b) => b is { } other && other > a ? other : a;
     }
 }

@@ -27,6 +27,12 @@ public enum FindingKind
     /// <summary>An image row is on its way to another status, or waits to be undone, and nobody is at work on it.</summary>
     [JsonStringEnumMemberName("stuck_image")] StuckImage,
 
+    /// <summary>A volume that is made or deleted here is on its way to another status, and nobody is at work on it.</summary>
+    [JsonStringEnumMemberName("stuck_volume")] StuckVolume,
+
+    /// <summary>The deletion or restore of an image is going on by its row, and Temporal has no such run open.</summary>
+    [JsonStringEnumMemberName("stranded_operation")] StrandedOperation,
+
     /// <summary>An image is active, and a snapshot of it is gone.</summary>
     [JsonStringEnumMemberName("image_without_snapshots")] ImageWithoutSnapshots,
 
@@ -55,6 +61,14 @@ public enum RepairKind
 
     /// <summary>Clear a server's task state.</summary>
     ReleaseServer,
+
+    /// <summary>Start the run of a deletion again, which goes on where the records say that it stands: of an image by its operation, of a snapshot or a volume.</summary>
+    FinishDeletion,
+
+    /// <summary>
+    /// Give up what was being made: a restore, by its operation, is undone as a whole; a snapshot or a volume is left as <c>error</c>, with nothing in the back end.
+    /// </summary>
+    GiveUpCreation,
 }
 
 /// <summary>One thing to do; which members are there follows from the kind.</summary>
@@ -65,6 +79,7 @@ public enum RepairKind
 /// <param name="Snapshot">The snapshot.</param>
 /// <param name="Queue">Task queue of the worker that can reach the guest or the back end.</param>
 /// <param name="AgentAddress">Where the guest agent listens.</param>
+/// <param name="Operation">The deletion or restore of an image.</param>
 public sealed record Repair(
     RepairKind Kind,
     ImageId? Image = null,
@@ -72,7 +87,8 @@ public sealed record Repair(
     VolumeId? Volume = null,
     SnapshotId? Snapshot = null,
     string? Queue = null,
-    string? AgentAddress = null);
+    string? AgentAddress = null,
+    OperationId? Operation = null);
 
 /// <summary>What tells one finding from another.</summary>
 /// <param name="Kind">What is out of order.</param>
@@ -100,5 +116,6 @@ public sealed record ReconciliationDecision(IReadOnlyList<Finding> Findings, IRe
 
 /// <summary>When a finding is certain.</summary>
 /// <param name="Interval">The least time between the look that finds and the look that repairs.</param>
-/// <param name="LongestRun">Nothing younger is touched: it may belong to a run whose last steps are still on their way.</param>
-public sealed record ReconciliationRules(TimeSpan Interval, TimeSpan LongestRun);
+/// <param name="LongestRun">Nothing of a run that makes an image is touched when it is younger: its last steps may still be on their way.</param>
+/// <param name="LongestOperation">The same for runs that delete or restore an image, and that make or delete a snapshot or a volume on its own.</param>
+public sealed record ReconciliationRules(TimeSpan Interval, TimeSpan LongestRun, TimeSpan LongestOperation);

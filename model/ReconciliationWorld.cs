@@ -27,6 +27,12 @@ public sealed record ReconciliationWorld
     /// <summary>Servers with the task state <see cref="TaskState.ImageSnapshot"/>.</summary>
     public IReadOnlyList<TaskStateFact> TaskStates { get; init; } = [];
 
+    /// <summary>Deletions and restores of images that are going on by their rows.</summary>
+    public IReadOnlyList<OperationFact> Operations { get; init; } = [];
+
+    /// <summary>Live volume rows in transition.</summary>
+    public IReadOnlyList<VolumeFact> Volumes { get; init; } = [];
+
     /// <summary>Task queues of hosts and back ends that gave no answer: nothing is known of what is there, and nothing there is called gone.</summary>
     public IReadOnlyList<string> Unseen { get; init; } = [];
 }
@@ -71,14 +77,43 @@ public sealed record SnapshotTombstone(VolumeId Volume, ImageId? Image, DateTime
 /// <param name="Status">Its status.</param>
 /// <param name="ChangedAt">When the row last changed.</param>
 /// <param name="Missing">The back end was listed to its end, and does not have it.</param>
-public sealed record SnapshotFact(SnapshotId Snapshot, string? Backend, ImageId? Image, SnapshotStatus Status, DateTimeOffset ChangedAt, bool Missing);
+/// <param name="Work">The run that makes it on its own or deletes it, of one that is <c>creating</c> or <c>deleting</c>; otherwise null.</param>
+/// <param name="ByItsRun">Whether the records prove that a run of its own has put it into that status, and nobody has changed the row since: an administrator may write any.</param>
+public sealed record SnapshotFact(
+    SnapshotId Snapshot, string? Backend, ImageId? Image, SnapshotStatus Status, DateTimeOffset ChangedAt, bool Missing, WorkFact? Work = null, bool ByItsRun = false);
 
 /// <summary>A live image row.</summary>
 /// <param name="Image">Its id.</param>
 /// <param name="Status">Its status.</param>
 /// <param name="ChangedAt">When the row last changed.</param>
 /// <param name="DeletedSnapshots">How many of the snapshots that its run made have been deleted since.</param>
-public sealed record ImageFact(ImageId Image, ImageStatus Status, DateTimeOffset ChangedAt, int DeletedSnapshots);
+/// <param name="Work">The run that deletes it, of one that is <c>pending_delete</c>; otherwise null.</param>
+public sealed record ImageFact(ImageId Image, ImageStatus Status, DateTimeOffset ChangedAt, int DeletedSnapshots, WorkFact? Work = null);
+
+/// <summary>The deletion or restore of an image whose row says that it is going on.</summary>
+/// <param name="Operation">Its id.</param>
+/// <param name="Kind">What it does.</param>
+/// <param name="Image">The image.</param>
+/// <param name="StartedAt">When it began, by its row.</param>
+/// <param name="InUse">How many of the volumes of a restore are neither being made nor failed: somebody has got hold of them.</param>
+/// <param name="Work">Its run.</param>
+public sealed record OperationFact(OperationId Operation, OperationKind Kind, ImageId Image, DateTimeOffset StartedAt, int InUse, WorkFact Work);
+
+/// <summary>A live volume row in transition.</summary>
+/// <param name="Volume">Its id.</param>
+/// <param name="Status"><see cref="VolumeStatus.Creating"/> or <see cref="VolumeStatus.Deleting"/>.</param>
+/// <param name="MadeHere">Whether this product made it, from a snapshot; otherwise somebody has registered it.</param>
+/// <param name="Restore">The restore that makes it, if one does.</param>
+/// <param name="ChangedAt">When the row last changed.</param>
+/// <param name="Work">The run that makes it on its own or deletes it.</param>
+/// <param name="ByItsRun">Of one that is being made: nobody has changed the row since it was written. Of one that is being deleted: Temporal knows the run.</param>
+public sealed record VolumeFact(VolumeId Volume, string Status, bool MadeHere, OperationId? Restore, DateTimeOffset ChangedAt, WorkFact Work, bool ByItsRun);
+
+/// <summary>What Temporal says of the run that is at work on something.</summary>
+/// <param name="Live">Whether it is open.</param>
+/// <param name="Words">How it ended, or that nothing is known of it; for people.</param>
+/// <param name="StartedAt">When its last run began; null when nothing is known of it.</param>
+public sealed record WorkFact(bool Live, string Words, DateTimeOffset? StartedAt);
 
 /// <summary>An open quota reservation.</summary>
 /// <param name="Image">The image it is for.</param>

@@ -29,6 +29,18 @@ public sealed partial class ImageStore
         return (await session.SingleOrDefaultAsync<ImageRow>(Sql, new { Id = id }))?.ToModel();
     }
 
+    /// <summary>An image of the caller's project, or any for an administrator, that is on its way out: for whoever asks for its deletion again. Null when there is none.</summary>
+    public async Task<Image?> FindLeavingAsync(ImageId id, Caller caller, CancellationToken cancellationToken)
+    {
+        const string Sql = $"""
+            SELECT {Columns}
+            FROM images AS i
+            WHERE id = @Id AND status = 'pending_delete'
+            """;
+        var image = (await database.ReadAsync(s => s.SingleOrDefaultAsync<ImageRow>(Sql, new { Id = id }), cancellationToken))?.ToModel();
+        return image is not null && (caller.IsAdmin || image.OwnerProjectId == caller.ProjectId) ? image : null;
+    }
+
     /// <summary>An image that will be deleted: nobody finds it any more. True when it was not on its way out before.</summary>
     public async Task<bool> BeginDeleteAsync(Session session, ImageId id, DateTimeOffset now)
     {

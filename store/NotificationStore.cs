@@ -40,8 +40,7 @@ public sealed class NotificationStore(Database database)
     /// <param name="longestWait">Longest time between two attempts.</param>
     /// <param name="now">Now.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <returns>How many were delivered, and how many not.</returns>
-    public Task<(int Delivered, int Failed)> DeliverAsync(
+    public Task<Delivery> DeliverAsync(
         string sink,
         IReadOnlyCollection<string> sinks,
         Func<OutboxEntry, CancellationToken, Task> deliver,
@@ -81,26 +80,26 @@ public sealed class NotificationStore(Database database)
             {
                 if (!await session.ScalarAsync<bool>(Alone, new { Sink = sink }))
                 {
-                    return (0, 0);
+                    return new(0, []);
                 }
 
                 var delivered = new List<long>();
-                var held = new HashSet<string>();
+                var held = new Dictionary<string, Exception>();
                 foreach (var row in await session.ListAsync<OutboxRow>(Due, new { Sink = sink, Now = now, Limit = limit }))
                 {
-                    if (held.Contains(row.ResourceId))
+                    if (held.ContainsKey(row.ResourceId))
                     {
                         continue;
                     }
 
-                    var taken = await TakesAsync(deliver, row.ToModel(), cancellationToken);
-                    if (taken)
+                    var refusal = await TakesAsync(deliver, row.ToModel(), cancellationToken);
+                    if (refusal is null)
                     {
                         delivered.Add(row.Id);
                     }
                     else
                     {
-                        held.Add(row.ResourceId);
+                        held.Add(row.ResourceId, refusal);
                     }
 
                     await session.ExecuteAsync(Record, new
@@ -108,29 +107,30 @@ public sealed class NotificationStore(Database database)
                         row.Id,
                         Sink = sink,
                         Attempts = row.Attempts + 1,
-                        NextAttemptAt = taken ? (DateTimeOffset?)null : now + Wait(row.Attempts, longestWait),
-                        DeliveredAt = taken ? now : (DateTimeOffset?)null,
+                        NextAttemptAt = refusal is null ? (DateTimeOffset?)null : now + Wait(row.Attempts, longestWait),
+                        DeliveredAt = refusal is null ? now : (DateTimeOffset?)null,
                     });
                 }
 
                 var finished = await session.ListAsync<long>(Finish, new { Ids = delivered.ToArray(), Sinks = sinks.ToArray(), Now = now });
                 await session.ExecuteAsync(Forget, new { Ids = finished.ToArray() });
-                return (delivered.Count, held.Count);
+                return new Delivery(delivered.Count, [.. held.Select(h => new Refused(h.Key, h.Value))]);
             },
             cancellationToken);
     }
 
-    private static async Task<bool> TakesAsync(Func<OutboxEntry, CancellationToken, Task> deliver, OutboxEntry entry, CancellationToken cancellationToken)
+    /// <summary>Null when the sink has taken it, else why not.</summary>
+    private static async Task<Exception?> TakesAsync(Func<OutboxEntry, CancellationToken, Task> deliver, OutboxEntry entry, CancellationToken cancellationToken)
     {
         try
         {
             await deliver(entry, cancellationToken);
-            return true;
+            return null;
         }
         // Whatever is wrong with a sink, it is tried again later; who gives up on all of it does not call that a failure of the sink.
-        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            return false;
+            return e;
         }
     }
 
@@ -177,3 +177,13 @@ public sealed class NotificationStore(Database database)
 /// <param name="Id">Grows; the same for every attempt, so that whoever gets it twice can tell.</param>
 /// <param name="Notification">What happened.</param>
 public sealed record OutboxEntry(long Id, Notification Notification);
+
+/// <summary>How one go at a sink went.</summary>
+/// <param name="Delivered">How many notifications it has taken.</param>
+/// <param name="Refused">What it has not taken, one for each resource whose later ones wait behind it.</param>
+public sealed record Delivery(int Delivered, IReadOnlyList<Refused> Refused);
+
+/// <summary>A notification that a sink has not taken.</summary>
+/// <param name="ResourceId">What it is about.</param>
+/// <param name="Reason">What the sink threw.</param>
+public sealed record Refused(string ResourceId, Exception Reason);

@@ -26,6 +26,13 @@ public sealed class OperationStore(Database database)
         return (await session.SingleOrDefaultAsync<OperationRow>(Sql, new { Id = id }))?.ToModel();
     }
 
+    /// <summary>The deletion of an image that is going on by its row; null when none is.</summary>
+    public Task<OperationId?> FindDeletionAsync(ImageId image, CancellationToken cancellationToken)
+    {
+        const string Sql = "SELECT id FROM operations WHERE image_id = @Image AND kind = 'delete_image' AND status = 'running' ORDER BY started_at, id LIMIT 1";
+        return database.ReadAsync(s => s.ScalarAsync<OperationId?>(Sql, new { Image = image }), cancellationToken);
+    }
+
     /// <summary>Operations, newest first.</summary>
     /// <param name="projectId">Whose; null for every project's.</param>
     /// <param name="image">On this image; null for all.</param>

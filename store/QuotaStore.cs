@@ -101,6 +101,25 @@ public sealed class QuotaStore(Database database, bool noSnapshotGbQuota = false
             cancellationToken);
     }
 
+    /// <summary>How every project stands that has a limit, a use or a reservation: <c>snapshots</c>, <c>gigabytes</c>, <c>volumes</c>. By project and name.</summary>
+    public Task<IReadOnlyList<QuotaLevel>> LevelsOfAllAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        const string Projects = """
+            SELECT project_id FROM quotas
+            UNION SELECT project_id FROM quota_reservations WHERE expires_at > @Now
+            UNION SELECT project_id FROM snapshots WHERE deleted_at IS NULL
+            UNION SELECT project_id FROM volumes WHERE deleted_at IS NULL
+            """;
+        return database.ReadAsync<IReadOnlyList<QuotaLevel>>(
+            async s =>
+            {
+                var projects = await s.ListAsync<string>(Projects, new { Now = now });
+                var levels = await LevelsAsync(s, projects.SelectMany(p => new[] { Quota.Snapshots, Quota.Gigabytes, Quota.Volumes }.Select(r => (p, r))), now);
+                return [.. levels.OrderBy(l => l.ProjectId, StringComparer.Ordinal).ThenBy(l => l.Resource, StringComparer.Ordinal)];
+            },
+            cancellationToken);
+    }
+
     /// <summary>Sets a project's limit of one resource. <see cref="ErrorKind.InvalidRequest"/> below −1.</summary>
     public async Task SetLimitAsync(string projectId, string resource, int limit, CancellationToken cancellationToken)
     {

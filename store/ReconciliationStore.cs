@@ -5,6 +5,18 @@ namespace SnapshotFlow.Store;
 /// <summary>Reads across all records for what runs may have left behind. Writes nothing but the two guarded releases.</summary>
 public sealed class ReconciliationStore(Database database)
 {
+    /// <summary>
+    /// Whether a run of its own has put a snapshot s into its status, and nobody has changed the row since: what is being made has never been changed; the beginning of a
+    /// deletion tells of it in the same transaction.
+    /// </summary>
+    private const string ByItsRun = """
+        (CASE s.status
+           WHEN 'creating' THEN s.updated_at IS NULL
+           WHEN 'deleting' THEN EXISTS (
+             SELECT FROM notifications AS n WHERE n.resource_id = s.id::text AND n.event_type = 'snapshot.delete.start' AND n.created_at = s.updated_at)
+           ELSE false END)
+        """;
+
     /// <summary>Every compute host that a server is recorded with, by name.</summary>
     public Task<IReadOnlyList<string>> HostsAsync(CancellationToken cancellationToken)
     {
@@ -36,8 +48,8 @@ public sealed class ReconciliationStore(Database database)
     /// <summary>Live snapshot rows that are in transition, or whose run did not complete.</summary>
     public Task<IReadOnlyList<SnapshotFact>> SuspiciousSnapshotsAsync(CancellationToken cancellationToken)
     {
-        const string Sql = """
-            SELECT s.id, v.backend, s.image_id, s.status, coalesce(s.updated_at, s.created_at) AS changed_at
+        const string Sql = $"""
+            SELECT s.id, v.backend, s.image_id, s.status, coalesce(s.updated_at, s.created_at) AS changed_at, {ByItsRun} AS by_its_run
             FROM snapshots AS s JOIN volumes AS v ON v.id = s.volume_id LEFT JOIN runs AS r ON r.image_id = s.image_id
             WHERE s.deleted_at IS NULL AND (s.status NOT IN ('available', 'error') OR r.status <> 'completed')
             ORDER BY s.id
@@ -93,6 +105,70 @@ public sealed class ReconciliationStore(Database database)
             """;
         return [.. (await ListAsync<TaskStateRow>(Sql, new { TaskState = TaskState.ImageSnapshot }, cancellationToken))
             .Select(r => new TaskStateFact(r.Id, r.TaskImageId, r.ChangedAt))];
+    }
+
+    /// <summary>Deletions and restores of images that are going on by their rows; nobody has asked Temporal about them yet.</summary>
+    public async Task<IReadOnlyList<OperationFact>> OperationsAsync(CancellationToken cancellationToken)
+    {
+        const string Sql = """
+            SELECT id, kind, image_id, started_at,
+                   (SELECT count(*) FROM jsonb_array_elements(o.volumes) AS m JOIN volumes AS v ON v.id = (m ->> 'Volume')::uuid
+                    WHERE v.deleted_at IS NULL AND v.status NOT IN ('creating', 'error', 'error_deleting'))::integer AS in_use
+            FROM operations AS o
+            WHERE status = 'running'
+            ORDER BY id
+            """;
+        return [.. (await ListAsync<OperationFactRow>(Sql, null, cancellationToken))
+            .Select(r => new OperationFact(r.Id, EnumText.Parse<OperationKind>(r.Kind), r.ImageId, r.StartedAt, r.InUse, NotAsked))];
+    }
+
+    /// <summary>Live volumes that are being deleted, and those that are being made here; nobody has asked Temporal about them yet.</summary>
+    public async Task<IReadOnlyList<VolumeFact>> VolumesInTransitionAsync(CancellationToken cancellationToken)
+    {
+        // Only what is made here is made from a snapshot.
+        const string Sql = """
+            SELECT v.id, v.status, v.snapshot_id IS NOT NULL AS made_here, coalesce(v.updated_at, v.created_at) AS changed_at, v.updated_at IS NULL AS unchanged,
+                   (SELECT o.id FROM operations AS o
+                    WHERE o.status = 'running' AND o.kind = 'restore_image' AND o.volumes @> jsonb_build_array(jsonb_build_object('Volume', v.id))
+                    ORDER BY o.id LIMIT 1) AS restore
+            FROM volumes AS v
+            WHERE v.deleted_at IS NULL AND (v.status = 'deleting' OR (v.status = 'creating' AND v.snapshot_id IS NOT NULL))
+            ORDER BY v.id
+            """;
+        return [.. (await ListAsync<VolumeFactRow>(Sql, null, cancellationToken)).Select(r => new VolumeFact(r.Id, r.Status, r.MadeHere, r.Restore, r.ChangedAt, NotAsked, r.Unchanged))];
+    }
+
+    /// <summary>Whether a snapshot is still in the status that a run of its own has put it into; its row is held by the transaction.</summary>
+    public Task<bool> IsByItsRunAsync(Session session, SnapshotId snapshot)
+    {
+        const string Sql = $"SELECT {ByItsRun} FROM snapshots AS s WHERE s.id = @Snapshot AND s.deleted_at IS NULL";
+        return session.ScalarAsync<bool>(Sql, new { Snapshot = snapshot });
+    }
+
+    /// <summary>Whether nobody has changed a volume's row since it was written; it is held by the transaction.</summary>
+    public Task<bool> IsUnchangedAsync(Session session, VolumeId volume)
+    {
+        const string Sql = "SELECT updated_at IS NULL FROM volumes WHERE id = @Volume AND deleted_at IS NULL";
+        return session.ScalarAsync<bool>(Sql, new { Volume = volume });
+    }
+
+    /// <summary>Every volume that a restore has, or had, a row for, and nobody changes them until the transaction ends.</summary>
+    /// <returns>Its back end, and whether it must not be touched now: somebody uses it, or an administrator has frozen its back end.</returns>
+    public async Task<IReadOnlyList<(VolumeId Volume, string? Backend, bool InUse)>> LockVolumesOfRestoreAsync(Session session, OperationId restore)
+    {
+        // A row that says that it was made from another snapshot is not the restore's.
+        const string Sql = """
+            SELECT v.id, v.backend,
+                   (v.deleted_at IS NULL AND v.status NOT IN ('creating', 'error', 'error_deleting'))
+                   OR EXISTS (SELECT FROM frozen_backends AS f WHERE f.backend = v.backend) AS in_use
+            FROM volumes AS v
+            WHERE EXISTS (
+              SELECT FROM operations AS o CROSS JOIN jsonb_array_elements(o.volumes) AS m
+              WHERE o.id = @Restore AND v.id = (m ->> 'Volume')::uuid AND v.snapshot_id = (m ->> 'Snapshot')::uuid)
+            ORDER BY v.id
+            FOR NO KEY UPDATE
+            """;
+        return [.. (await session.ListAsync<RestoredRow>(Sql, new { Restore = restore })).Select(r => (r.Id, r.Backend, r.InUse))];
     }
 
     /// <summary>The runs of these images that have a row, with whether an undo has begun.</summary>
@@ -188,6 +264,8 @@ public sealed class ReconciliationStore(Database database)
         return await session.ExecuteAsync(Sql, new { Server = server, Image = image, TaskState = TaskState.ImageSnapshot, Now = now }) == 1;
     }
 
+    private static WorkFact NotAsked { get; } = new(false, "", null);
+
     private static Task HoldRunAsync(Session session, ImageId image)
     {
         // The next run for a refused image id opens this very row: it waits, and then finds things released.
@@ -197,7 +275,7 @@ public sealed class ReconciliationStore(Database database)
 
     private async Task<IReadOnlyList<SnapshotFact>> SnapshotFactsAsync(string sql, object? args, bool missing, CancellationToken cancellationToken) =>
         [.. (await ListAsync<SnapshotFactRow>(sql, args, cancellationToken))
-            .Select(r => new SnapshotFact(r.Id, r.Backend, r.ImageId, EnumText.Parse<SnapshotStatus>(r.Status), r.ChangedAt, missing))];
+            .Select(r => new SnapshotFact(r.Id, r.Backend, r.ImageId, EnumText.Parse<SnapshotStatus>(r.Status), r.ChangedAt, missing, null, r.ByItsRun))];
 
     private async Task<IReadOnlyList<T>> ListAsync<T>(string sql, object? args, CancellationToken cancellationToken) =>
         await database.ReadAsync(s => s.ListAsync<T>(sql, args), cancellationToken);
@@ -215,6 +293,8 @@ public sealed class ReconciliationStore(Database database)
         public string Status { get; init; } = "";
 
         public DateTimeOffset ChangedAt { get; init; }
+
+        public bool ByItsRun { get; init; }
     }
 
     private sealed record TombstoneRow
@@ -266,6 +346,43 @@ public sealed class ReconciliationStore(Database database)
         public DateTimeOffset UpdatedAt { get; init; }
 
         public int DeletedSnapshots { get; init; }
+    }
+
+    private sealed record OperationFactRow
+    {
+        public OperationId Id { get; init; }
+
+        public string Kind { get; init; } = "";
+
+        public ImageId ImageId { get; init; }
+
+        public DateTimeOffset StartedAt { get; init; }
+
+        public int InUse { get; init; }
+    }
+
+    private sealed record VolumeFactRow
+    {
+        public VolumeId Id { get; init; }
+
+        public string Status { get; init; } = "";
+
+        public bool MadeHere { get; init; }
+
+        public bool Unchanged { get; init; }
+
+        public OperationId? Restore { get; init; }
+
+        public DateTimeOffset ChangedAt { get; init; }
+    }
+
+    private sealed record RestoredRow
+    {
+        public VolumeId Id { get; init; }
+
+        public string? Backend { get; init; }
+
+        public bool InUse { get; init; }
     }
 
     private sealed record PlaceRow

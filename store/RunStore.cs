@@ -45,6 +45,7 @@ public sealed class RunStore(Database database)
             WHERE (@ProjectId::text IS NULL OR project_id = @ProjectId)
               AND (@Server::uuid IS NULL OR server_id = @Server)
               AND (@Status::text IS NULL OR status = @Status)
+              AND (@Ended::boolean IS NULL OR (ended_at IS NOT NULL) = @Ended)
               AND (@After::timestamptz IS NULL OR (started_at, image_id) < (@After, @Marker::uuid))
             ORDER BY started_at DESC, image_id DESC
             LIMIT @Limit
@@ -58,6 +59,7 @@ public sealed class RunStore(Database database)
                     ProjectId = projectId,
                     Server = filter.Server?.Value,
                     Status = filter.Status?.ToText(),
+                    filter.Ended,
                     After = after,
                     page.Marker,
                     page.Limit,
@@ -65,6 +67,25 @@ public sealed class RunStore(Database database)
                 return [.. (await s.ListAsync<RunRow>(Sql, args)).Select(r => r.ToModel())];
             },
             cancellationToken);
+    }
+
+    /// <summary>How many runs there are of each kind that an operator looks for.</summary>
+    /// <param name="projectId">Whose; null for every project's.</param>
+    /// <param name="since">Runs that ended are counted if they began after this.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task<RunTallies> TallyAsync(string? projectId, DateTimeOffset since, CancellationToken cancellationToken)
+    {
+        const string Sql = """
+            SELECT
+              (SELECT count(*) FROM runs WHERE status = 'running' AND (@ProjectId::text IS NULL OR project_id = @ProjectId)) AS running,
+              (SELECT count(*) FROM runs
+               WHERE status = 'compensation_failed' AND leftovers <> '[]' AND (@ProjectId::text IS NULL OR project_id = @ProjectId)) AS with_leftovers,
+              count(*) FILTER (WHERE status = 'completed') AS completed,
+              count(*) FILTER (WHERE status IN ('failed', 'compensation_failed')) AS failed
+            FROM runs
+            WHERE started_at > @Since AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
+            """;
+        return (await database.ReadAsync(s => s.SingleOrDefaultAsync<RunTallies>(Sql, new { ProjectId = projectId, Since = since }), cancellationToken))!;
     }
 
     /// <summary>
@@ -229,4 +250,21 @@ public sealed class RunStore(Database database)
 /// <summary>Which runs a list is asked for; null asks for all.</summary>
 /// <param name="Server">Of this server.</param>
 /// <param name="Status">In this status.</param>
-public sealed record RunFilter(ServerId? Server = null, RunStatus? Status = null);
+/// <param name="Ended">True: that have ended. False: that have not.</param>
+public sealed record RunFilter(ServerId? Server = null, RunStatus? Status = null, bool? Ended = null);
+
+/// <summary>How many runs there are.</summary>
+public sealed record RunTallies
+{
+    /// <summary>That have not ended.</summary>
+    public long Running { get; init; }
+
+    /// <summary>That left something behind, whenever they ran.</summary>
+    public long WithLeftovers { get; init; }
+
+    /// <summary>That completed lately.</summary>
+    public long Completed { get; init; }
+
+    /// <summary>That failed lately.</summary>
+    public long Failed { get; init; }
+}

@@ -102,6 +102,14 @@ public sealed class ServerStore(Database database)
         return (await database.ReadAsync(s => s.ListAsync<AttachedVolume>(Sql, args), cancellationToken)).ToLookup(v => v.ServerId);
     }
 
+    /// <summary>The names of servers, whoever asks; those that are not there are absent.</summary>
+    public async Task<IReadOnlyDictionary<ServerId, string>> NamesAsync(IReadOnlyCollection<ServerId> servers, CancellationToken cancellationToken)
+    {
+        const string Sql = "SELECT id, name FROM servers WHERE id = ANY(@Ids)";
+        var args = new { Ids = servers.Select(s => s.Value).ToArray() };
+        return (await database.ReadAsync(s => s.ListAsync<NameRow>(Sql, args), cancellationToken)).ToDictionary(r => r.Id, r => r.Name);
+    }
+
     /// <summary>How many servers a project has.</summary>
     public Task<long> CountAsync(string projectId, CancellationToken cancellationToken)
     {
@@ -246,6 +254,13 @@ public sealed class ServerStore(Database database)
                 d.EncryptionOptions,
             });
         }
+    }
+
+    private sealed record NameRow
+    {
+        public ServerId Id { get; init; }
+
+        public string Name { get; init; } = "";
     }
 
     private sealed record ServerRow

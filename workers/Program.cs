@@ -5,6 +5,7 @@ using Microsoft.Extensions.Options;
 using SnapshotFlow.Model;
 using SnapshotFlow.Telemetry;
 using SnapshotFlow.Workers;
+using SnapshotFlow.Workers.Doctor;
 
 try
 {
@@ -17,6 +18,11 @@ try
     if (args is ["setup", .. var what])
     {
         return await Setup.RunAsync(what);
+    }
+
+    if (args is ["doctor", .. var looks])
+    {
+        return await DoctorCommand.RunAsync(looks, builder.Configuration, builder.Environment.IsDevelopment());
     }
 
     if (args is ["replay", .. var histories])

@@ -50,6 +50,7 @@ internal static class Roles
             services.AddSingleton<VolumeRecordActivities>();
             services.AddSingleton<IRunDirectory, TemporalRunDirectory>();
             services.AddSingleton<ReconcileActivities>();
+            services.AddSingleton<OperationRepairActivities>();
             services.AddHostedService(provider => new ReconcileSchedule(provider.GetRequiredService<ITemporalClient>(), configuration));
             services.AddNotificationDelivery(configuration.Notifications);
             if (services.CollectsMetrics())
@@ -71,7 +72,8 @@ internal static class Roles
                 .AddSingletonActivities<SnapshotActivities>()
                 .AddSingletonActivities<ImageActivities>()
                 .AddSingletonActivities<VolumeRecordActivities>()
-                .AddSingletonActivities<ReconcileActivities>();
+                .AddSingletonActivities<ReconcileActivities>()
+                .AddSingletonActivities<OperationRepairActivities>();
         }
 
         if (configuration.Roles.Contains(Role.Compute))
@@ -92,7 +94,9 @@ internal static class Roles
             services.AddSingleton(provider => new LeaseActivities(configuration.Compute.Host, provider.GetRequiredService<FreezeLeaseDirectory>()));
             services.Worker(configuration, Names.ComputeQueue(configuration.Compute.Host))
                 .AddSingletonActivities<GuestActivities>()
-                .AddSingletonActivities<LeaseActivities>();
+                .AddSingletonActivities<LeaseActivities>()
+                .ConfigureOptions().PostConfigure<IServiceProvider>((options, provider) => options.AddAllActivities(
+                    ExaminationActivities.OfHost(provider.GetRequiredService<FreezeLeaseDirectory>(), provider.GetRequiredService<IHostClock>())));
         }
 
         if (configuration.Roles.Contains(Role.Volume))
@@ -112,6 +116,7 @@ internal static class Roles
                     var (driver, time) = (provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name), provider.GetRequiredService<TimeProvider>());
                     options.AddAllActivities(new VolumeActivities(driver, time, provider.GetRequiredService<ILogger<VolumeActivities>>()));
                     options.AddAllActivities(new VolumeCloneActivities(driver, time, provider.GetRequiredService<ILogger<VolumeCloneActivities>>()));
+                    options.AddAllActivities(ExaminationActivities.OfBackend(driver, backend.Root, time));
                 });
             }
         }

@@ -23,7 +23,7 @@ public sealed class DeleteImageWorkflow
     [WorkflowRun]
     public async Task<RunEnd> RunAsync(DeleteImageInput request)
     {
-        var begun = await Steps.BeginAsync((resume, options) =>
+        var begun = await Steps.BeginAsync(request.Resume, (resume, options) =>
         {
             var input = request with { Resume = resume };
             return Workflow.ExecuteActivityAsync((IImageActivities a) => a.BeginDeleteImageAsync(input), options);

@@ -22,7 +22,7 @@ public sealed class DeleteSnapshotWorkflow
     [WorkflowRun]
     public async Task<RunEnd> RunAsync(DeleteSnapshotInput request)
     {
-        var begun = await Steps.BeginAsync((resume, options) =>
+        var begun = await Steps.BeginAsync(request.Resume, (resume, options) =>
         {
             var input = request with { Resume = resume };
             return Workflow.ExecuteActivityAsync((ISnapshotActivities a) => a.BeginDeleteSnapshotAsync(input), options);

@@ -17,7 +17,7 @@ public sealed class DeleteVolumeWorkflow
     [WorkflowRun]
     public async Task<RunEnd> RunAsync(DeleteVolumeInput request)
     {
-        var begun = await Steps.BeginAsync((resume, options) =>
+        var begun = await Steps.BeginAsync(request.Resume, (resume, options) =>
         {
             var input = request with { Resume = resume };
             return Workflow.ExecuteActivityAsync((IVolumeRecordActivities a) => a.BeginDeleteVolumeAsync(input), options);

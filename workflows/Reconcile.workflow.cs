@@ -1,5 +1,8 @@
+using System.Linq.Expressions;
 using SnapshotFlow.Model;
 using SnapshotFlow.Workflows.Contracts;
+using Temporalio.Api.Enums.V1;
+using Temporalio.Common;
 using Temporalio.Exceptions;
 using Temporalio.Workflows;
 
@@ -9,7 +12,9 @@ namespace SnapshotFlow.Workflows;
 /// Looks once at everything that runs take and leave, reports what is out of order, and repairs what has been so for two looks.
 /// <list type="bullet">
 /// <item>A run that was terminated, that Temporal has forgotten, or whose undo failed ends in a clean state: nothing of it is left, and its row says why.</item>
-/// <item>Nothing of a run that lives or is younger than <see cref="CreateImageWorkflow.LongestRun"/> is touched, nothing is deleted that this product did not make.</item>
+/// <item>A deletion whose run is gone is started again and goes on; a restore is undone; a snapshot or volume that nobody makes any more is left as <c>error</c>.</item>
+/// <item>Nothing of a run that lives or is younger than <see cref="CreateImageWorkflow.LongestRun"/> or <see cref="Steps.LongestRun"/> is touched, nothing is deleted that this
+/// product did not make.</item>
 /// <item>A host or back end that gives no answer is named in the result, and holds up nothing else.</item>
 /// <item>A repair that fails is written down and tried again by the next look.</item>
 /// </list>
@@ -37,6 +42,8 @@ public sealed class ReconcileWorkflow
             Snapshots = [.. records.Snapshots, .. compared.SelectMany(page => page.Missing).Where(m => records.Snapshots.All(s => s.Snapshot != m.Snapshot))],
             Reservations = records.Reservations,
             TaskStates = records.TaskStates,
+            Operations = records.Operations,
+            Volumes = records.Volumes,
             Unseen = unseen,
         }, records.Images);
 
@@ -110,6 +117,7 @@ public sealed class ReconcileWorkflow
                 .Concat(world.Snapshots.Select(s => s.Image).OfType<ImageId>())
                 .Concat(world.Reservations.Select(r => r.Image))
                 .Concat(world.TaskStates.Select(t => t.Image).OfType<ImageId>())
+                .Concat(world.Operations.Select(o => o.Image))
                 .Distinct(),
         ];
         var found = await Workflow.ExecuteActivityAsync((IReconcileActivities a) => a.LookUpRunsAsync(named), Recording(TimeSpan.FromMinutes(1)));
@@ -127,6 +135,8 @@ public sealed class ReconcileWorkflow
                 RepairKind.Thaw => await ThawAsync(repair),
                 RepairKind.UndoRun => await UndoRunAsync(repair.Image!.Value),
                 RepairKind.DeleteSnapshot => await DeleteSnapshotAsync(repair),
+                RepairKind.FinishDeletion => await FinishDeletionAsync(repair),
+                RepairKind.GiveUpCreation => await GiveUpCreationAsync(repair),
                 _ => await Workflow.ExecuteActivityAsync((IReconcileActivities a) => a.RepairRecordsAsync(repair), Recording()) ? "released" : null,
             };
             outcome = new(repair, planned.Findings, done ?? "nothing: it is not certain any more", done is not null);
@@ -176,8 +186,95 @@ public sealed class ReconcileWorkflow
         await Workflow.ExecuteActivityAsync((IRecordActivities a) => a.CloseRunAsync(closed), Recording());
         return left.Count == 0
             ? $"undone: {plan.Reason.Message}"
-            : throw new Refusal(ErrorKind.CompensationFailed, $"left behind: {string.Join(", ", left.Select(l => $"{l.Leftover.Subject} ({l.Leftover.Error})"))}").Failure();
+            : throw LeftBehind(left.Select(l => l.Leftover));
     }
+
+    /// <summary>The deletion's own run takes it to its end: whoever asks for it again joins that run. This look does not wait for it.</summary>
+    private static async Task<string?> FinishDeletionAsync(Repair repair)
+    {
+        if (await Workflow.ExecuteActivityAsync((IOperationRepairActivities a) => a.BeginFinishDeletionAsync(repair), Recording()) is not { } deletion)
+        {
+            return null;
+        }
+
+        var (run, start) = deletion switch
+        {
+            { Image: { } image } => (Names.DeleteImageWorkflow(image.Image), Start((DeleteImageWorkflow w) => w.RunAsync(image), image.Caller)),
+            { Snapshot: { } snapshot } => (Names.DeleteSnapshotWorkflow(snapshot.Snapshot), Start((DeleteSnapshotWorkflow w) => w.RunAsync(snapshot), snapshot.Caller)),
+            { Volume: { } volume } => (Names.DeleteVolumeWorkflow(volume.Volume), Start((DeleteVolumeWorkflow w) => w.RunAsync(volume), volume.Caller)),
+            _ => throw new Refusal(ErrorKind.InvalidRequest, "a deletion of nothing").Failure(),
+        };
+        try
+        {
+            await start(run);
+        }
+        catch (WorkflowAlreadyStartedException)
+        {
+            // Somebody has asked for it again meanwhile.
+        }
+
+        return $"{run} goes on";
+
+        static Func<string, Task> Start<T>(Expression<Func<T, Task<RunEnd>>> run, Caller caller) => id => Workflow.StartChildWorkflowAsync(run, new()
+        {
+            Id = id,
+            TaskQueue = Names.ControlQueue,
+            IdReusePolicy = WorkflowIdReusePolicy.AllowDuplicate,
+            ParentClosePolicy = Temporalio.Workflows.ParentClosePolicy.Abandon,
+            RunTimeout = Steps.LongestRun,
+            TypedSearchAttributes = new SearchAttributeCollection.Builder().Set(SearchAttributes.ProjectId, caller.ProjectId).ToSearchAttributeCollection(),
+            StaticSummary = $"{id}, once more",
+        });
+    }
+
+    /// <summary>What the run's own undo would have done, by its steps, once no step of the run does anything any more.</summary>
+    private static async Task<string?> GiveUpCreationAsync(Repair repair)
+    {
+        if (await Workflow.ExecuteActivityAsync((IOperationRepairActivities a) => a.BeginGiveUpCreationAsync(repair), Recording()) is not { } creation)
+        {
+            return null;
+        }
+
+        if (creation.Snapshot is { Backend: { } backend } snapshot)
+        {
+            await DeleteAsync(Names.VolumeQueue(backend), snapshot.Volume, snapshot.Snapshot);
+        }
+
+        var left = (await Workflow.WhenAllAsync(creation.Volumes.Select(DeleteAsync))).OfType<(VolumeId Id, Leftover Leftover)>().ToList();
+        if (creation.Restore is { } restore)
+        {
+            List<VolumeId> made = [.. creation.Volumes.Select(v => v.Volume)], leftBehind = [.. left.Select(l => l.Id)];
+            await Workflow.ExecuteActivityAsync((IImageActivities a) => a.UndoRestoreAsync(new(restore.Request, made, leftBehind)), Recording());
+            var closed = left.Count == 0 ? restore : restore with { Status = RunStatus.CompensationFailed, Leftovers = left.Select(l => l.Leftover).ToList() };
+            await Workflow.ExecuteActivityAsync((IImageActivities a) => a.CloseRestoreAsync(closed), Recording());
+        }
+
+        return left.Count == 0
+            ? creation.Restore is { } undone ? $"undone: {undone.Reason.Message}" : "given up: it is in error, and its back end has nothing of it"
+            : throw LeftBehind(left.Select(l => l.Leftover));
+    }
+
+    private static async Task<(VolumeId Id, Leftover Leftover)?> DeleteAsync(VolumeToDelete volume)
+    {
+        try
+        {
+            if (volume.Backend is { } backend)
+            {
+                var id = volume.Volume;
+                await Workflow.ExecuteActivityAsync(
+                    (IVolumeCloneActivities a) => a.DeleteVolumeAsync(id), Deleting(Names.VolumeQueue(backend), $"delete {Names.Volume(id)} on {backend}"));
+            }
+
+            return null;
+        }
+        catch (FailureException e) when (!TemporalException.IsCanceledException(e))
+        {
+            return (volume.Volume, new("DeleteVolume", Names.Volume(volume.Volume), Failures.Describe(e).Message));
+        }
+    }
+
+    private static ApplicationFailureException LeftBehind(IEnumerable<Leftover> left) =>
+        new Refusal(ErrorKind.CompensationFailed, $"left behind: {string.Join(", ", left.Select(l => $"{l.Subject} ({l.Error})"))}").Failure();
 
     private static async Task<(SnapshotId Id, Leftover Leftover)?> DeleteAsync(SnapshotToDelete snapshot)
     {
@@ -206,20 +303,20 @@ public sealed class ReconcileWorkflow
     private static Task DeleteAsync(string queue, VolumeId volume, SnapshotId snapshot)
     {
         var input = new VolumeSnapshotInput(volume, snapshot);
-        return Workflow.ExecuteActivityAsync(
-            (IVolumeActivities a) => a.DeleteVolumeSnapshotAsync(input),
-            new()
-            {
-                TaskQueue = queue,
-                StartToCloseTimeout = TimeSpan.FromMinutes(1),
-                // The next look tries again; this one must not wait for a back end that nobody serves.
-                ScheduleToCloseTimeout = TimeSpan.FromMinutes(2),
-                ScheduleToStartTimeout = TimeSpan.FromSeconds(20),
-                HeartbeatTimeout = TimeSpan.FromSeconds(5),
-                RetryPolicy = Retries.Once,
-                Summary = $"delete {Names.Snapshot(snapshot)} on {queue}",
-            });
+        return Workflow.ExecuteActivityAsync((IVolumeActivities a) => a.DeleteVolumeSnapshotAsync(input), Deleting(queue, $"delete {Names.Snapshot(snapshot)} on {queue}"));
     }
+
+    private static ActivityOptions Deleting(string queue, string summary) => new()
+    {
+        TaskQueue = queue,
+        StartToCloseTimeout = TimeSpan.FromMinutes(1),
+        // The next look tries again; this one must not wait for a back end that nobody serves.
+        ScheduleToCloseTimeout = TimeSpan.FromMinutes(2),
+        ScheduleToStartTimeout = TimeSpan.FromSeconds(20),
+        HeartbeatTimeout = TimeSpan.FromSeconds(5),
+        RetryPolicy = Retries.Once,
+        Summary = summary,
+    };
 
     private static ActivityOptions Looking(string queue, TimeSpan? heartbeat) => new()
     {

@@ -12,6 +12,7 @@ namespace SnapshotFlow.Api.Faults;
 /// Compute, Block Storage and runs: <c>{"itemNotFound": {"code": 404, "message": "…"}}</c>.
 /// Image and Identity: <c>{"error": {"code": 404, "title": "Not Found", "message": "…"}}</c>; Glance itself answers HTML, from which clients strip the tags, and this is
 /// the JSON from which every generation of OpenStack clients reads the message, because they look for it one level down.
+/// Endpoints that speak otherwise bring an <see cref="IFaultWriter"/>.
 /// An exception that nobody expected becomes a 500 that names the request id and nothing else; the log has the rest.
 /// </summary>
 internal sealed partial class FaultMiddleware(RequestDelegate next, ILogger<FaultMiddleware> logger)
@@ -79,6 +80,12 @@ internal sealed partial class FaultMiddleware(RequestDelegate next, ILogger<Faul
             response.Headers.Connection = "close";
         }
 
+        if (context.GetEndpoint()?.Metadata.GetMetadata<IFaultWriter>() is { } writer)
+        {
+            await writer.WriteAsync(context, fault);
+            return;
+        }
+
         object body = context.Request.Path.StartsWithSegments("/image") || context.Request.Path.StartsWithSegments("/identity")
             ? new { error = new { code = fault.Status, title = Title(fault.Status), message = fault.Message } }
             : new Dictionary<string, object> { [FaultTable.Name(fault.Status)] = Described(fault) };
@@ -109,4 +116,11 @@ internal sealed partial class FaultMiddleware(RequestDelegate next, ILogger<Faul
         [LoggerMessage(102, LogLevel.Warning, "Temporal does not answer")]
         public static partial void TemporalAway(ILogger logger, Exception exception);
     }
+}
+
+/// <summary>Metadata of endpoints whose faults are written in a shape of their own.</summary>
+internal interface IFaultWriter
+{
+    /// <summary>Writes the body, with its type; the status is set.</summary>
+    Task WriteAsync(HttpContext context, Fault fault);
 }

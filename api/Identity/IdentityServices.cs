@@ -2,11 +2,15 @@ using Microsoft.AspNetCore.Authentication;
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Api.Identity.Development;
 using SnapshotFlow.Api.Identity.Keystone;
+using SnapshotFlow.Api.Identity.Sessions;
 
 namespace SnapshotFlow.Api.Identity;
 
 internal static class IdentityServices
 {
+    /// <summary>The scheme that asks the endpoint: the API's take tokens from headers, the dashboard's pages a session's cookie, and neither takes the other's.</summary>
+    private const string ByEndpoint = "endpoint";
+
     public static IServiceCollection AddIdentity(this IServiceCollection services)
     {
         services.AddOptions<IdentityOptions>().BindConfiguration("Identity").ValidateOnStart()
@@ -21,10 +25,21 @@ internal static class IdentityServices
             AuthMode.Keystone => provider.GetRequiredService<KeystoneTokens>(),
             _ => provider.GetRequiredService<DevelopmentTokens>(),
         });
+        services.AddSingleton<DevelopmentSignIn>();
+        services.AddSingleton<KeystoneSignIn>();
+        services.AddSingleton<ISignIn>(provider => provider.GetRequiredService<IOptions<IdentityOptions>>().Value.Mode switch
+        {
+            AuthMode.Keystone => provider.GetRequiredService<KeystoneSignIn>(),
+            _ => provider.GetRequiredService<DevelopmentSignIn>(),
+        });
         services.AddSingleton(TimeProvider.System);
-        // Not AddAuthentication: that brings data protection, which writes a key ring to the home directory for cookies that nobody here has.
-        services.AddAuthenticationCore(o => o.DefaultScheme = TokenAuthentication.SchemeName).AddWebEncoders();
-        new AuthenticationBuilder(services).AddScheme<AuthenticationSchemeOptions, TokenAuthentication>(TokenAuthentication.SchemeName, null);
+        // Not AddAuthentication: that brings data protection, which writes a key ring to the home directory; the cookie of a session is the token itself.
+        services.AddAuthenticationCore(o => o.DefaultScheme = ByEndpoint).AddWebEncoders();
+        new AuthenticationBuilder(services)
+            .AddScheme<AuthenticationSchemeOptions, TokenAuthentication>(TokenAuthentication.SchemeName, null)
+            .AddScheme<AuthenticationSchemeOptions, SessionAuthentication>(SessionAuthentication.SchemeName, null)
+            .AddPolicyScheme(ByEndpoint, null, o => o.ForwardDefaultSelector =
+                context => context.GetEndpoint()?.Metadata.GetMetadata<BySession>() is null ? TokenAuthentication.SchemeName : SessionAuthentication.SchemeName);
         services.AddAuthorization();
         return services;
     }

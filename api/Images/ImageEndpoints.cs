@@ -7,6 +7,7 @@ using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
+using SnapshotFlow.Workflows.Contracts;
 
 namespace SnapshotFlow.Api.Images;
 
@@ -72,12 +73,20 @@ internal static class ImageEndpoints
 
     /// <summary>
     /// The image's snapshots go with it unless <c>keep_snapshots</c> is on. An image that is still being made is taken back by its run. Returns once nobody finds the
-    /// image any more; the header names the operation that reports on the snapshots.
+    /// image any more; the header names the operation that reports on the snapshots. A deletion whose run was ended from outside goes on, as the same operation.
     /// </summary>
-    private static async Task<NoContent> DeleteAsync(string id, HttpContext context, ImageStore store, ImageRuns making, ResourceRuns runs, CancellationToken ct)
+    private static async Task<NoContent> DeleteAsync(
+        string id, HttpContext context, ImageStore store, OperationStore operations, ImageRuns making, ResourceRuns runs, CancellationToken ct)
     {
         var caller = context.Caller();
         var keep = new ListQuery(context).Switch("keep_snapshots");
+        if (ImageId.TryParse(id, null, out var known) && await store.FindLeavingAsync(known, caller, ct) is { } leaving && !await runs.IsDeletingAsync(known, ct))
+        {
+            context.Demand(Policies.DeleteImage, PolicyTarget.Of(leaving.OwnerProjectId));
+            var begun = await operations.FindDeletionAsync(known, ct) ?? OperationId.New();
+            return await BeginDeleteAsync(new(begun, known, keep, caller, context.TraceIdentifier), context, runs, ct);
+        }
+
         var image = await RequireOwnAsync(store, id, context, Policies.DeleteImage, ct);
         if (image.Status is ImageStatus.Queued && await making.CancelAsync(image.Id, ct))
         {
@@ -88,7 +97,12 @@ internal static class ImageEndpoints
             }
         }
 
-        var operation = await runs.DeleteImageAsync(new(OperationId.New(), image.Id, keep, caller, context.TraceIdentifier), ct);
+        return await BeginDeleteAsync(new(OperationId.New(), image.Id, keep, caller, context.TraceIdentifier), context, runs, ct);
+    }
+
+    private static async Task<NoContent> BeginDeleteAsync(DeleteImageInput input, HttpContext context, ResourceRuns runs, CancellationToken ct)
+    {
+        var operation = await runs.DeleteImageAsync(input, ct);
         context.Response.Headers["X-SnapshotFlow-Operation"] = operation.ToString();
         return TypedResults.NoContent();
     }

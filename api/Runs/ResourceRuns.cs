@@ -2,6 +2,7 @@ using System.Linq.Expressions;
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Model;
+using SnapshotFlow.Store;
 using SnapshotFlow.Workflows;
 using SnapshotFlow.Workflows.Contracts;
 using Temporalio.Api.Enums.V1;
@@ -13,9 +14,11 @@ namespace SnapshotFlow.Api.Runs;
 
 /// <summary>
 /// Starts the runs about single snapshots, volumes and finished images. Each method returns when the run has accepted the request; a run that refuses is a fault with
-/// the run's reason. When nobody accepts in time the answer is 503 and the run is withdrawn.
+/// the run's reason. When nobody accepts in time the answer is 503 and the run is withdrawn. Of a run that was ended from outside before it could answer, the record
+/// answers; where there is none nothing has begun, and the same request begins anew.
 /// </summary>
-internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<RunOptions> options, ILogger<ResourceRuns> logger)
+internal sealed partial class ResourceRuns(
+    ITemporalClient temporal, SnapshotStore snapshots, VolumeStore volumes, OperationStore operations, IOptions<RunOptions> options, ILogger<ResourceRuns> logger)
 {
     /// <summary>A run that makes something is asked once whether it accepts, however often the request is repeated; it may be over by then.</summary>
     private const string AcceptUpdateId = "accept";
@@ -25,7 +28,8 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
     {
         var acceptance = await AcceptAsync(
             (CreateVolumeSnapshotWorkflow run) => run.RunAsync(input), run => run.AcceptAsync(),
-            Start(Names.CreateSnapshotWorkflow(input.Snapshot), WorkflowIdReusePolicy.RejectDuplicate, input.Caller, $"snapshot of volume {input.Volume}"), ct);
+            Start(Names.CreateSnapshotWorkflow(input.Snapshot), WorkflowIdReusePolicy.RejectDuplicate, input.Caller, $"snapshot of volume {input.Volume}"), ct,
+            recorded: async () => await snapshots.FindVisibleAsync(input.Snapshot, input.Caller, ct) is { } made ? new SnapshotAcceptance(made, null) : null);
         return acceptance.Snapshot ?? throw Fault.FromService(acceptance.Refusal!);
     }
 
@@ -34,7 +38,7 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
     {
         var acceptance = await AcceptAsync(
             (DeleteSnapshotWorkflow run) => run.RunAsync(input), run => run.AcceptAsync(),
-            Start(Names.DeleteSnapshotWorkflow(input.Snapshot), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete snapshot {input.Snapshot}"), ct, input.RequestId);
+            Start(Names.DeleteSnapshotWorkflow(input.Snapshot), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete snapshot {input.Snapshot}"), ct, updateId: input.RequestId);
         Require(acceptance.Refusal);
     }
 
@@ -43,7 +47,7 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
     {
         var acceptance = await AcceptAsync(
             (DeleteImageWorkflow run) => run.RunAsync(input), run => run.AcceptAsync(),
-            Start(Names.DeleteImageWorkflow(input.Image), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete image {input.Image}", input.Image), ct, input.RequestId);
+            Start(Names.DeleteImageWorkflow(input.Image), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete image {input.Image}", input.Image), ct, updateId: input.RequestId);
         Require(acceptance.Refusal);
         return acceptance.Operation;
     }
@@ -53,7 +57,9 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
     {
         var acceptance = await AcceptAsync(
             (RestoreImageWorkflow run) => run.RunAsync(input), run => run.AcceptAsync(),
-            Start(Names.RestoreImageWorkflow(input.Operation), WorkflowIdReusePolicy.RejectDuplicate, input.Caller, $"restore image {input.Image}", input.Image), ct);
+            Start(Names.RestoreImageWorkflow(input.Operation), WorkflowIdReusePolicy.RejectDuplicate, input.Caller, $"restore image {input.Image}", input.Image), ct,
+            recorded: async () => await operations.FindVisibleAsync(input.Operation, input.Caller, ct) is { } made
+                ? new RestoreAcceptance(made.Id, made.Volumes, made.Status is RunStatus.Refused ? made.Reason : null) : null);
         // Runs are of the Compute surface, where over quota is 403.
         return acceptance.Refusal is { } refusal ? throw Fault.From(refusal) : acceptance;
     }
@@ -63,7 +69,8 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
     {
         var acceptance = await AcceptAsync(
             (CreateVolumeWorkflow run) => run.RunAsync(input), run => run.AcceptAsync(),
-            Start(Names.CreateVolumeWorkflow(input.Volume), WorkflowIdReusePolicy.RejectDuplicate, input.Caller, $"volume from snapshot {input.Snapshot}"), ct);
+            Start(Names.CreateVolumeWorkflow(input.Volume), WorkflowIdReusePolicy.RejectDuplicate, input.Caller, $"volume from snapshot {input.Snapshot}"), ct,
+            recorded: async () => await volumes.FindVisibleAsync(input.Volume, input.Caller, ct) is { } made ? new VolumeAcceptance(made, null) : null);
         return acceptance.Volume ?? throw Fault.FromService(acceptance.Refusal!);
     }
 
@@ -72,8 +79,23 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
     {
         var acceptance = await AcceptAsync(
             (DeleteVolumeWorkflow run) => run.RunAsync(input), run => run.AcceptAsync(),
-            Start(Names.DeleteVolumeWorkflow(input.Volume), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete volume {input.Volume}"), ct, input.RequestId);
+            Start(Names.DeleteVolumeWorkflow(input.Volume), WorkflowIdReusePolicy.AllowDuplicate, input.Caller, $"delete volume {input.Volume}"), ct, updateId: input.RequestId);
         Require(acceptance.Refusal);
+    }
+
+    /// <summary>Whether Temporal has the deletion of an image open.</summary>
+    public async Task<bool> IsDeletingAsync(ImageId image, CancellationToken ct)
+    {
+        try
+        {
+            var run = await temporal.WithinAsync(
+                options.Value.AcceptTimeout, ct, rpc => temporal.GetWorkflowHandle(Names.DeleteImageWorkflow(image)).DescribeAsync(new() { Rpc = rpc }));
+            return (run ?? throw Fault.Unavailable("Temporal has not answered in time. Try again in a few seconds.")).Status is WorkflowExecutionStatus.Running;
+        }
+        catch (RpcException e) when (e.Code is RpcException.StatusCode.NotFound)
+        {
+            return false;
+        }
     }
 
     /// <summary>Asks a restore to stop and undo what it has done; false when it is over.</summary>
@@ -118,19 +140,33 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
     /// <param name="updateId">
     /// A deletion may be asked for again after it was refused: under an id that an ended run has answered, Temporal gives that answer again and starts no new run.
     /// </param>
+    /// <param name="recorded">What the records say of a run that makes something, and that is over without an answer; null when they know nothing of it.</param>
     private async Task<TAcceptance> AcceptAsync<TWorkflow, TAcceptance>(
-        Expression<Func<TWorkflow, Task<RunEnd>>> run, Expression<Func<TWorkflow, Task<TAcceptance>>> accept, WorkflowOptions start, CancellationToken ct, string updateId = AcceptUpdateId)
+        Expression<Func<TWorkflow, Task<RunEnd>>> run, Expression<Func<TWorkflow, Task<TAcceptance>>> accept, WorkflowOptions start, CancellationToken ct, string updateId = AcceptUpdateId,
+        Func<Task<TAcceptance?>>? recorded = null)
         where TAcceptance : class
     {
+        Task<TAcceptance> AskAsync(RpcOptions rpc) =>
+            temporal.ExecuteUpdateWithStartWorkflowAsync(accept, new(WithStartWorkflowOperation.Create(run, start)) { Id = updateId, Rpc = rpc });
+
+        async Task<TAcceptance> AskOrJoinAsync(RpcOptions rpc)
+        {
+            try
+            {
+                return await AskAsync(rpc);
+            }
+            catch (WorkflowAlreadyStartedException) when (recorded is not null)
+            {
+                start.IdReusePolicy = WorkflowIdReusePolicy.AllowDuplicateFailedOnly;
+                return await AnswerOfAsync<TAcceptance>(start.Id!, updateId, rpc) ?? await recorded() ?? await AskAsync(rpc);
+            }
+        }
+
         var acceptance = await temporal.WithinAsync(options.Value.AcceptTimeout, ct, async rpc =>
         {
             try
             {
-                return await temporal.ExecuteUpdateWithStartWorkflowAsync(accept, new(WithStartWorkflowOperation.Create(run, start)) { Id = updateId, Rpc = rpc });
-            }
-            catch (WorkflowAlreadyStartedException)
-            {
-                return await temporal.GetWorkflowHandle(start.Id!).GetUpdateHandle<TAcceptance>(updateId).GetResultAsync(rpc);
+                return await AskOrJoinAsync(rpc);
             }
             catch (WorkflowUpdateFailedException e)
             {
@@ -138,6 +174,19 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
             }
         });
         return acceptance ?? throw await WithdrawAsync(start.Id!, ct);
+    }
+
+    /// <summary>What a run that is over has answered; null when it was ended from outside before it did.</summary>
+    private async Task<TAcceptance?> AnswerOfAsync<TAcceptance>(string workflow, string updateId, RpcOptions rpc) where TAcceptance : class
+    {
+        try
+        {
+            return await temporal.GetWorkflowHandle(workflow).GetUpdateHandle<TAcceptance>(updateId).GetResultAsync(rpc);
+        }
+        catch (Exception e) when (e is WorkflowUpdateFailedException or RpcException { Code: RpcException.StatusCode.NotFound })
+        {
+            return null;
+        }
     }
 
     /// <summary>Nobody waits for it any more. What has not begun never will; a deletion that has goes forward.</summary>
@@ -172,6 +221,8 @@ internal sealed partial class ResourceRuns(ITemporalClient temporal, IOptions<Ru
         {
             IdConflictPolicy = WorkflowIdConflictPolicy.UseExisting,
             IdReusePolicy = reuse,
+            // The longest that its own time-outs add up to: whatever keeps it from its end, it has one.
+            RunTimeout = Steps.LongestRun,
             TypedSearchAttributes = attributes.ToSearchAttributeCollection(),
             StaticSummary = summary,
         };

@@ -32,20 +32,32 @@ internal static class RunEndpoints
     {
         var request = CreateRunRequest.Parse(await JsonBody.ReadAsync(context.Request, ct));
         var key = IdempotencyKey.Of(context.Request);
+        if (request.DryRun)
+        {
+            return TypedResults.Ok(PlanView.Of(await runs.PlanAsync(await InputAsync(request, null, context, servers, ct), ct)));
+        }
+
+        var image = await StartAsync(request, key, context, servers, runs, ct);
+        return TypedResults.Accepted($"/runs/{image}", StartedRun.Of(image, context));
+    }
+
+    /// <summary>Starts a run for the caller, and returns when it has accepted.</summary>
+    public static async Task<ImageId> StartAsync(CreateRunRequest request, string? key, HttpContext context, ServerStore servers, ImageRuns runs, CancellationToken ct)
+    {
+        var input = await InputAsync(request, key, context, servers, ct);
+        await runs.StartAsync(input, repeatable: key is not null, ct);
+        return input.Image;
+    }
+
+    private static async Task<CreateImageInput> InputAsync(CreateRunRequest request, string? key, HttpContext context, ServerStore servers, CancellationToken ct)
+    {
         var caller = context.Caller();
         var server = await servers.RequireAsync(request.Server.ToString(), caller, ct);
         context.Demand(Policies.CreateImage, PolicyTarget.Of(server.ProjectId, server.UserId));
         context.Demand(Policies.CreateVolumeBackedImage, PolicyTarget.Of(server.ProjectId, server.UserId));
-        var input = new CreateImageInput(
-            IdempotencyKey.Image(request.DryRun ? null : key, caller), server.Id, request.Name, request.Metadata, caller, context.TraceIdentifier,
+        return new(
+            IdempotencyKey.Image(key, caller), server.Id, request.Name, request.Metadata, caller, context.TraceIdentifier,
             request.Quiesce, request.FreezeDeadline, request.OnExpiry) { GlobalRequestId = RequestId.GlobalId(context.Request) };
-        if (request.DryRun)
-        {
-            return TypedResults.Ok(PlanView.Of(await runs.PlanAsync(input, ct)));
-        }
-
-        await runs.StartAsync(input, repeatable: key is not null, ct);
-        return TypedResults.Accepted($"/runs/{input.Image}", StartedRun.Of(input.Image, context));
     }
 
     private static async Task<Ok<RunList>> ListAsync(HttpContext context, RunStore store, CancellationToken ct)

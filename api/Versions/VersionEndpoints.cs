@@ -21,7 +21,14 @@ internal static class VersionEndpoints
         routes.MapGet("/image/versions", (HttpContext context) => TypedResults.Ok(new VersionsView([Image(context)])));
     }
 
-    private static Ok<ServicesView> Services(HttpContext context) => TypedResults.Ok(new ServicesView("SnapshotFlow",
+    /// <summary>Programs are told what is served where; people with a browser see the dashboard.</summary>
+    private static Results<Ok<ServicesView>, RedirectHttpResult> Services(HttpContext context)
+    {
+        context.Response.Headers.Vary = "Accept";
+        return context.Request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase) ? TypedResults.LocalRedirect("~/dashboard") : TypedResults.Ok(ServicesOf(context));
+    }
+
+    private static ServicesView ServicesOf(HttpContext context) => new("SnapshotFlow",
     [
         new("identity", [Link.Self(context.RequestServices.GetRequiredService<ITokenVerifier>().AuthUri(context))]),
         new("compute", [Link.Self(context.Url("/compute/v2.1"))]),
@@ -29,7 +36,7 @@ internal static class VersionEndpoints
         new("image", [Link.Self(context.Url("/image"))]),
         new("runs", [Link.Self(context.Url("/runs"))]),
         new("health", [Link.Self(context.Url("/health/ready"))]),
-    ]));
+    ]);
 
     private static ServiceVersion Compute(HttpContext context) => new(
         "v2.1", "CURRENT", [Link.Self(context.Url("/compute/v2.1/"))], MicroversionRange.Compute.Maximum.ToString(), MicroversionRange.Compute.Minimum.ToString());

@@ -18,6 +18,12 @@ public static class ClientFiles
         await SecretFile.WriteAsync(Path.Combine(directory, "clouds.yaml"), $"clouds:\n{Cloud("snapshotflow", identity, accounts.Tenant)}{Cloud("snapshotflow-admin", identity, accounts.Admin)}", ct);
     }
 
+    /// <summary>What <c>./snapshotflow doctor</c> and the workers' own commands need to reach the database and Temporal of a stack: <c>env</c>, for its owner to read.</summary>
+    public static Task WriteEnvironmentAsync(string directory, DevelopmentStack stack, CancellationToken ct) => SecretFile.WriteAsync(
+        Path.Combine(directory, "env"),
+        string.Concat(stack.Temporal.Environment.Append(new("Store__ConnectionString", stack.ConnectionString)).Where(v => v.Value is not null).Select(v => $"export {v.Key}='{v.Value!.Replace("'", "'\\''", StringComparison.Ordinal)}'\n")),
+        ct);
+
     private static string OpenRc(string identity, Account account) => $"""
         # {account.Name} of the development stack: . this file, then for example `openstack server list`
         unset OS_TOKEN OS_CLOUD OS_SYSTEM_SCOPE OS_DOMAIN_ID OS_DOMAIN_NAME OS_PROJECT_ID OS_USER_ID

@@ -14,6 +14,7 @@ internal static class UpCommand
         await new QuotaStore(stack.Database).SetLimitAsync(Tokens.TenantProject, Quota.Snapshots, 1000, ct);
         var clientFiles = options.ClientDirectory ?? stack.State.Directory;
         await ClientFiles.WriteAsync(clientFiles, stack.Api, stack.Accounts, ct);
+        await ClientFiles.WriteEnvironmentAsync(clientFiles, stack, ct);
         Explain(stack, server, clientFiles);
         var ended = await Task.WhenAny([.. stack.Processes.Append(server.Guest!).Select(p => p.WaitForExitAsync(ct))]);
         await ended;
@@ -29,6 +30,7 @@ internal static class UpCommand
             server {{{server.Id}}} (project {{{Tokens.TenantProject}}}) with three volumes, writing all the time
 
             API       {{{api}}}
+            Dashboard {{{api}}}/      (in a browser; user {{{stack.Accounts.Tenant.Name}}} or {{{stack.Accounts.Admin.Name}}}, passwords in openrc and openrc-admin, see Client)
             Temporal  {{{stack.Temporal.Address}}}, namespace {{{stack.Temporal.Namespace}}} ({{{stack.Temporal.Description}}})
             Client    . {{{Path.Combine(clientFiles, "openrc")}}}      (openrc-admin for the administrator, clouds.yaml beside it)
             Token     export TOKEN={{{stack.Tokens.Tenant}}}      (the tenant's, for a day)
@@ -44,6 +46,7 @@ internal static class UpCommand
               curl -s -H "X-Auth-Token: $TOKEN" {{{api}}}/runs
               curl -s -H "X-Auth-Token: $TOKEN" {{{api}}}/image/v2/images
 
+            Whether everything works together: ./snapshotflow doctor
             Ctrl-C, or ./snapshotflow down, stops everything.
             """);
     }

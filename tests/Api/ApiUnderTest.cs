@@ -18,7 +18,7 @@ namespace SnapshotFlow.Tests.Api;
 public sealed class ApiUnderTest : IAsyncDisposable
 {
     private readonly string directory = Directory.CreateTempSubdirectory("snapshotflow-api-").FullName;
-    private readonly HttpClient client = new(new SocketsHttpHandler { AllowAutoRedirect = false, RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1 });
+    private readonly HttpClient client = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1 });
     private WebApplication? app;
 
     private ApiUnderTest()
@@ -96,6 +96,31 @@ public sealed class ApiUnderTest : IAsyncDisposable
         }
 
         var response = await client.SendAsync(request, TestContext.Current.CancellationToken);
+        return new(response.StatusCode, response, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    /// <summary>Asks as a browser does that has a session. Of what never ends, only the beginning is waited for.</summary>
+    public async Task<Answer> BrowseAsync(HttpMethod method, string path, string? session, IReadOnlyDictionary<string, string>? form = null, string site = "same-origin", params (string Name, string Value)[] headers)
+    {
+        using var request = new HttpRequestMessage(method, path) { Content = form is null ? null : new FormUrlEncodedContent(form) };
+        request.Headers.Add("Sec-Fetch-Site", site);
+        if (session is not null)
+        {
+            request.Headers.Add("Cookie", $"snapshotflow={session}");
+        }
+
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        if (response.Content.Headers.ContentType?.MediaType is "text/event-stream")
+        {
+            response.Dispose();
+            return new(response.StatusCode, response, "");
+        }
+
         return new(response.StatusCode, response, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 

@@ -3,6 +3,8 @@ using System.Text.Json;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
 using SnapshotFlow.Tests.Store;
+using SnapshotFlow.Workflows;
+using Temporalio.Client;
 
 namespace SnapshotFlow.Tests.Api;
 
@@ -94,6 +96,61 @@ public sealed class DeletingAndRestoringAnImage(Cloud cloud) : IClassFixture<Clo
             snapshots.Select(s => $"snapshot-{s}").ToHashSet(), operation.GetProperty("leftovers").EnumerateArray().Select(l => l.GetProperty("subject").GetString()!).ToHashSet());
         var row = (await api.GetAsync($"/volume/v3/{api.Tokens.Project}/snapshots/{snapshots[0]}", api.Tokens.Member)).Json.GetProperty("snapshot");
         Assert.Equal("error_deleting", row.GetProperty("status").GetString());
+    }
+
+    [Fact]
+    public async Task A_deletion_whose_run_was_terminated_is_the_same_operation_when_it_is_asked_for_again()
+    {
+        var image = await ImageAsync();
+        hosts.Broken = ErrorKind.BackendUnavailable;
+        var first = await api.DeleteAsync($"/image/v2/images/{image}", api.Tokens.Member);
+        Assert.Equal(HttpStatusCode.NoContent, first.Status);
+        // While it goes on, nobody finds it.
+        (await api.DeleteAsync($"/image/v2/images/{image}", api.Tokens.Member)).IsImageFault(404, "Not Found", $"Failed to find image {image} to delete");
+        await cloud.Client.GetWorkflowHandle(Names.DeleteImageWorkflow(image)).TerminateAsync("by hand");
+        hosts.Broken = null;
+
+        (await api.DeleteAsync($"/image/v2/images/{image}", api.Tokens.OtherMember)).IsImageFault(404, "Not Found", $"Failed to find image {image} to delete");
+        (await api.DeleteAsync($"/image/v2/images/{image}", api.Tokens.Reader)).IsImageFault(403, "Forbidden", "Policy doesn't allow delete_image to be performed.");
+        var again = await api.DeleteAsync($"/image/v2/images/{image}?keep_snapshots=true", api.Tokens.Member);
+
+        Assert.Equal(HttpStatusCode.NoContent, again.Status);
+        Assert.Equal(first.Header("X-SnapshotFlow-Operation"), again.Header("X-SnapshotFlow-Operation"));
+        Assert.Equal("completed", (await EndedAsync(again.Header("X-SnapshotFlow-Operation")!)).GetProperty("status").GetString());
+        // They were to go along, whatever is said now.
+        Assert.Empty(await SnapshotsAsync(image));
+    }
+
+    [Fact]
+    public async Task A_restore_whose_run_was_terminated_before_it_answered_is_heard_of_by_its_record_or_begins_anew()
+    {
+        var image = await ImageAsync();
+        var (never, begun) = (await OverWithoutAnswerAsync(image, $"never-{image}"), await OverWithoutAnswerAsync(image, $"begun-{image}"));
+        await api.Service<Database>().WriteAsync(
+            s => api.Service<OperationStore>().OpenAsync(s, new()
+            {
+                Id = begun, Kind = OperationKind.RestoreImage, ImageId = image, ProjectId = api.Tokens.Project, UserId = "u", RequestId = "req-1", Status = RunStatus.Running, StartedAt = TimeProvider.System.GetUtcNow(),
+            }),
+            TestContext.Current.CancellationToken);
+        Task<Answer> Ask(string key) => api.PostAsync($"/runs/{image}/restore", api.Tokens.Member, new { name = "copy" }, ("Idempotency-Key", key));
+
+        var anew = await Ask($"never-{image}");
+        Assert.Equal((HttpStatusCode.Accepted, never.ToString()), (anew.Status, anew.Json.GetProperty("operation_id").GetString()));
+        Assert.Equal("completed", (await EndedAsync(never.ToString())).GetProperty("status").GetString());
+        var heard = await Ask($"begun-{image}");
+        Assert.Equal((HttpStatusCode.Accepted, begun.ToString()), (heard.Status, heard.Json.GetProperty("operation_id").GetString()));
+        Assert.Equal("running", (await api.GetAsync($"/operations/{begun}", api.Tokens.Reader)).Json.GetProperty("status").GetString());
+    }
+
+    /// <summary>A restore whose run nobody has served and somebody has terminated.</summary>
+    private async Task<OperationId> OverWithoutAnswerAsync(ImageId image, string key)
+    {
+        var operation = DeterministicId.Operation(api.Tokens.Project, key);
+        var run = await cloud.Client.StartWorkflowAsync(
+            (RestoreImageWorkflow w) => w.RunAsync(new(operation, image, null, new(api.Tokens.Project, "u", new[] { "member" }), "req-1")),
+            new(Names.RestoreImageWorkflow(operation), "nobody"));
+        await run.TerminateAsync("by hand");
+        return operation;
     }
 
     [Fact]

@@ -49,10 +49,14 @@ public sealed class FakeKeystone : IAsyncDisposable
         });
         app.MapPost("/v3/auth/tokens", (Delegate)keystone.LogInAsync);
         app.MapGet("/v3/auth/tokens", (Delegate)keystone.Show);
+        app.MapDelete("/v3/auth/tokens", (Delegate)keystone.Revoke);
         await app.StartAsync();
         keystone.Url = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single() + "/v3");
         return keystone;
     }
+
+    /// <summary>The token that each user gets who logs in with the password <c>user-secret</c>; it must be known too.</summary>
+    public ConcurrentDictionary<string, string> LogsIn { get; } = new();
 
     /// <summary>Makes a token known.</summary>
     public void Add(string token, string project, string[] roles, TimeSpan? life = null) => Known[token] = new
@@ -76,6 +80,17 @@ public sealed class FakeKeystone : IAsyncDisposable
         using var body = await JsonDocument.ParseAsync(context.Request.Body);
         var auth = body.RootElement.GetProperty("auth");
         var user = auth.GetProperty("identity").GetProperty("password").GetProperty("user");
+        if (LogsIn.TryGetValue(user.GetProperty("name").GetString()!, out var own))
+        {
+            if (user.GetProperty("password").GetString() != "user-secret")
+            {
+                return Results.Json(new { error = new { code = 401 } }, statusCode: 401);
+            }
+
+            context.Response.Headers["X-Subject-Token"] = own;
+            return Results.Json(Known[own], statusCode: 201);
+        }
+
         LogIns++;
         if (user.GetProperty("name").GetString() != "snapshotflow" || user.GetProperty("password").GetString() != "service-secret"
             || auth.GetProperty("scope").GetProperty("project").GetProperty("name").GetString() != "service")
@@ -85,6 +100,12 @@ public sealed class FakeKeystone : IAsyncDisposable
 
         context.Response.Headers["X-Subject-Token"] = serviceToken;
         return Results.Json(new { token = new { } }, statusCode: 201);
+    }
+
+    private IResult Revoke(HttpContext context)
+    {
+        var subject = context.Request.Headers["X-Subject-Token"].ToString();
+        return context.Request.Headers["X-Auth-Token"] == subject && Known.TryRemove(subject, out _) ? Results.NoContent() : Results.Json(new { error = new { code = 404 } }, statusCode: 404);
     }
 
     private IResult Show(HttpContext context)

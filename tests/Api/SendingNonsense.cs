@@ -52,6 +52,8 @@ public sealed class SendingNonsense(PrivatePostgres postgres) : IAsyncLifetime
             .SelectMany(e => (e.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["GET"]).Select(m => (m, "/" + e.RoutePattern.RawText!.Trim('/'))))
             // Readiness asks Temporal, where nobody listens, and that takes its time.
             .Where(r => !r.Item2.StartsWith("/health", StringComparison.Ordinal))
+            // A stream goes on, and who has signed out can send nothing more.
+            .Where(r => r.Item2 is not ("/dashboard/events" or "/dashboard/sign-out"))
             .OrderBy(r => r.Item2, StringComparer.Ordinal).ThenBy(r => r.m, StringComparer.Ordinal)];
     }
 
@@ -109,6 +111,11 @@ public sealed class SendingNonsense(PrivatePostgres postgres) : IAsyncLifetime
 
     private static bool IsFault(Answer answer)
     {
+        if (answer.Response.Content.Headers.ContentType?.MediaType is "text/html")
+        {
+            return answer.Text.Contains("role=\"alert\"", StringComparison.Ordinal);
+        }
+
         try
         {
             return answer.Json.ValueKind is JsonValueKind.Object && answer.Json.EnumerateObject().Single().Value.GetProperty("code").GetInt32() == (int)answer.Status;
@@ -195,6 +202,11 @@ internal static class Nonsense
             request.Headers.TryAddWithoutValidation("X-Auth-Token", token);
         }
 
+        if (pattern.StartsWith("/dashboard", StringComparison.Ordinal) && request.Method.Method == method)
+        {
+            return Browse(random, request, ids);
+        }
+
         for (var n = random.Next(3); n > 0; n--)
         {
             var (name, value) = Headers[random.Next(Headers.Length)];
@@ -206,6 +218,28 @@ internal static class Nonsense
             request.Content = new ByteArrayContent(Body(random, pattern, ids));
             request.Content.Headers.TryAddWithoutValidation(
                 "Content-Type", random.Next(6) == 0 ? Pick(random, ContentTypes) : method is "PATCH" ? "application/openstack-images-v2.1-json-patch" : "application/json");
+        }
+
+        return request;
+    }
+
+    /// <summary>As a browser sends it: a session, and forms that often carry its proof.</summary>
+    private static HttpRequestMessage Browse(Random random, HttpRequestMessage request, IReadOnlyList<string> ids)
+    {
+        var session = request.Headers.TryGetValues("X-Auth-Token", out var token) ? token.First() : "";
+        request.Headers.Remove("X-Auth-Token");
+        request.Headers.TryAddWithoutValidation("Cookie", $"snapshotflow={session}");
+        if (random.Next(8) > 0)
+        {
+            request.Headers.TryAddWithoutValidation("Sec-Fetch-Site", "same-origin");
+        }
+
+        if (request.Method == HttpMethod.Post && random.Next(10) > 0)
+        {
+            string Field() => random.Next(3) == 0 ? Pick(random, [.. ids]) : Pick(random, Words);
+            var form = new Dictionary<string, string> { ["server_id"] = Field(), ["name"] = Field(), ["quiesce"] = Field(), ["user"] = Field(), ["password"] = Field(), ["next"] = Field() };
+            form["proof"] = random.Next(5) == 0 ? Field() : SnapshotFlow.Api.Identity.Sessions.SessionCookie.ProofOf(session);
+            request.Content = new FormUrlEncodedContent(form);
         }
 
         return request;

@@ -1,5 +1,8 @@
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
+using SnapshotFlow.Workers.Notifications;
 
 namespace SnapshotFlow.Tests.Store;
 
@@ -47,6 +50,32 @@ public sealed class DeliveringNotifications : IAsyncLifetime, IClassFixture<Stor
         Assert.Equal((2, 0), await DeliverAsync("log", ["log"], got, Given.Now.AddSeconds(2)));
 
         Assert.Equal(["b1", "b2", "a1", "a2"], got);
+    }
+
+    [Fact]
+    public async Task Why_a_sink_did_not_take_something_is_told_with_what_it_was_about_and_stands_in_the_log()
+    {
+        await TellAsync("a1", "b1", "c1", "a2");
+        var log = new ListLog();
+        var sink = new PickySink();
+        using var delivering = new NotificationDelivery(db.Notifications, [sink], new() { Interval = TimeSpan.FromMilliseconds(20) }, TimeProvider.System, log);
+
+        await delivering.StartAsync(TestContext.Current.CancellationToken);
+        await sink.Refused.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+        var lines = new List<(string Text, Exception? Why)>();
+        while (lines.Count < 2)
+        {
+            lines.Add(await log.Lines.Reader.ReadAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken));
+        }
+
+        await delivering.StopAsync(TestContext.Current.CancellationToken);
+
+        Assert.Equal(
+            [
+                ("The sink picky has not taken notifications of 1 resources, of them b; they are tried again", "of b I have heard enough"),
+                ("The sink picky has not taken notifications of 1 resources, of them c; they are tried again", "of c I have heard enough"),
+            ],
+            lines.Select(l => (l.Text, l.Why?.Message ?? "no reason")));
     }
 
     [Fact]
@@ -172,8 +201,9 @@ public sealed class DeliveringNotifications : IAsyncLifetime, IClassFixture<Stor
 
     private static string Event(OutboxEntry entry) => entry.Notification.EventType;
 
-    private Task<(int Delivered, int Failed)> DeliverAsync(string sink, IReadOnlyCollection<string> sinks, List<string> got, DateTimeOffset? now = null, string? refuses = null) =>
-        db.Notifications.DeliverAsync(
+    private async Task<(int Delivered, int Failed)> DeliverAsync(string sink, IReadOnlyCollection<string> sinks, List<string> got, DateTimeOffset? now = null, string? refuses = null)
+    {
+        var delivery = await db.Notifications.DeliverAsync(
             sink, sinks,
             (entry, _) =>
             {
@@ -186,8 +216,47 @@ public sealed class DeliveringNotifications : IAsyncLifetime, IClassFixture<Stor
                 return Task.CompletedTask;
             },
             100, TimeSpan.FromMinutes(5), now ?? Given.Now, None);
+        return (delivery.Delivered, delivery.Refused.Count);
+    }
 
     /// <summary>Events named for their resource, the first letter.</summary>
     private Task TellAsync(params string[] events) => db.Database.WriteAsync(
         s => db.Notifications.AddAsync(s, events.Select(e => new Notification(e, "snapshot.host1@file", e[..1], $$"""{"event": "{{e}}"}""", Given.Now))), None);
+
+    /// <summary>Takes what is about a.</summary>
+    private sealed class PickySink : INotificationSink
+    {
+        private int refused;
+
+        public TaskCompletionSource Refused { get; } = new();
+
+        public string Name => "picky";
+
+        public Task DeliverAsync(OutboxEntry entry, CancellationToken cancellationToken)
+        {
+            if (entry.Notification.ResourceId == "a")
+            {
+                return Task.CompletedTask;
+            }
+
+            if (Interlocked.Increment(ref refused) == 2)
+            {
+                Refused.TrySetResult();
+            }
+
+            throw new InvalidOperationException($"of {entry.Notification.ResourceId} I have heard enough");
+        }
+    }
+
+    private sealed class ListLog : ILogger<NotificationDelivery>
+    {
+        public Channel<(string Text, Exception? Why)> Lines { get; } = Channel.CreateUnbounded<(string, Exception?)>();
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Lines.Writer.TryWrite((formatter(state, exception), exception));
+    }
 }

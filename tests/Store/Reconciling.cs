@@ -3,35 +3,28 @@ using SnapshotFlow.Model;
 using SnapshotFlow.Store;
 using SnapshotFlow.Workflows;
 using SnapshotFlow.Workflows.Contracts;
-using Temporalio.Testing;
 
 namespace SnapshotFlow.Tests.Store;
 
 /// <summary>What the records tell a look, what it may change in them, and what it keeps of its findings.</summary>
-public sealed class Reconciling : IClassFixture<StoreDatabase>, IRunDirectory
+public sealed class Reconciling : IClassFixture<StoreDatabase>
 {
     private static readonly CancellationToken None = CancellationToken.None;
-    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Interval = Looks.Interval;
     private readonly StoreDatabase db;
-    private readonly HashSet<ImageId> live = [];
-    private readonly HashSet<string> liveWorkflows = [];
-    private readonly ActivityEnvironment environment = new();
-    private readonly Clock clock = new();
+    private readonly Looks looks;
+    private readonly Looks.Clock clock;
     private readonly ReconcileActivities steps;
 
     public Reconciling(StoreDatabase db)
     {
         this.db = db;
         db.Require();
-        steps = new(db.Database, db.Reconciliation, db.Findings, db.Runs, this, clock);
+        looks = new(db);
+        (clock, steps) = (looks.Time, looks.Steps);
     }
 
     public static TheoryData<Step> Steps => [Step.PrepareImage, Step.CheckQuota, Step.ReserveRecords, Step.CompleteSnapshots];
-
-    Task<RunState> IRunDirectory.FindAsync(ImageId image, CancellationToken cancellationToken) =>
-        Task.FromResult(live.Contains(image) ? new RunState(true, "running") : new RunState(false, "terminated"));
-
-    Task<bool> IRunDirectory.LivesAsync(string workflow, CancellationToken cancellationToken) => Task.FromResult(liveWorkflows.Contains(workflow));
 
     [Fact]
     public async Task What_is_being_made_or_deleted_by_a_run_of_its_own_is_no_finding_and_without_the_run_it_is()
@@ -43,12 +36,24 @@ public sealed class Reconciling : IClassFixture<StoreDatabase>, IRunDirectory
         await Run(() => keeping.Snapshots.BeginDeleteSnapshotAsync(new(deleted.Id, false, Given.Member(deleted.ProjectId), "req-2")));
         var (image, snapshots) = await keeping.ImageAsync();
         await Run(() => keeping.Images.BeginDeleteImageAsync(new(OperationId.New(), image.Image, false, image.Caller, "req-2")));
-        string[] subjects = [making.Snapshot.ToString(), deleted.Id.ToString(), image.Image.ToString(), .. snapshots.Select(s => s.Id.ToString())];
-        string[] workflows = [Names.CreateSnapshotWorkflow(making.Snapshot), Names.DeleteSnapshotWorkflow(deleted.Id), Names.DeleteImageWorkflow(image.Image)];
+        var restored = await keeping.ImageAsync();
+        var restore = new RestoreImageInput(OperationId.New(), restored.Request.Image, null, restored.Request.Caller, "req-3");
+        var volumes = (await Run(() => keeping.Images.PrepareRestoreAsync(restore))).Volumes;
+        var deletion = (await db.Operations.FindDeletionAsync(image.Image, None))!.Value;
+        string[] subjects =
+        [
+            making.Snapshot.ToString(), deleted.Id.ToString(), image.Image.ToString(), .. snapshots.Select(s => s.Id.ToString()),
+            deletion.ToString(), restore.Operation.ToString(), .. volumes.Select(v => v.Volume.ToString()),
+        ];
+        string[] workflows =
+        [
+            Names.CreateSnapshotWorkflow(making.Snapshot), Names.DeleteSnapshotWorkflow(deleted.Id), Names.DeleteImageWorkflow(image.Image),
+            Names.RestoreImageWorkflow(restore.Operation),
+        ];
 
-        liveWorkflows.UnionWith(workflows);
+        looks.Live.UnionWith(workflows);
         Assert.DoesNotContain((await LookAsync()).Findings, f => subjects.Contains(f.Key.Subject));
-        liveWorkflows.Clear();
+        looks.Live.ExceptWith(workflows);
         Assert.Equal(subjects.Order(), (await LookAsync()).Findings.Select(f => f.Key.Subject).Where(subjects.Contains).Order());
     }
 
@@ -129,7 +134,7 @@ public sealed class Reconciling : IClassFixture<StoreDatabase>, IRunDirectory
         var records = await RecordKeeping.OnAsync(db);
         await UpToAsync(records, Step.ReserveRecords);
         var picture = await records.PictureAsync();
-        live.Add(records.Input.Image);
+        looks.Live.Add(Names.CreateImageWorkflow(records.Input.Image));
         clock.Now = Given.Now + (2 * CreateImageWorkflow.LongestRun);
         Assert.DoesNotContain((await LookAsync()).Findings, f => IsAbout(f, records));
         Assert.Null(await Run(() => steps.BeginUndoAsync(records.Input.Image)));
@@ -241,11 +246,11 @@ public sealed class Reconciling : IClassFixture<StoreDatabase>, IRunDirectory
         var seen = Assert.Single(await FindingsAboutAsync(records), f => f.Finding.Key.Kind is FindingKind.StrandedRun);
         Assert.Equal((Given.Now.AddSeconds(1), clock.Now), (seen.Finding.FirstSeenAt, seen.Finding.LastSeenAt));
 
-        live.Add(records.Input.Image);
+        looks.Live.Add(Names.CreateImageWorkflow(records.Input.Image));
         clock.Now += Interval;
         await LookAsync();
         Assert.All(await FindingsAboutAsync(records), f => Assert.Equal(clock.Now, f.GoneAt));
-        live.Clear();
+        looks.Live.Clear();
         clock.Now += Interval;
         await LookAsync();
         var again = (await FindingsAboutAsync(records)).Where(f => f.Finding.Key.Kind is FindingKind.StrandedRun).ToList();
@@ -260,18 +265,7 @@ public sealed class Reconciling : IClassFixture<StoreDatabase>, IRunDirectory
         finding.Key.Subject == records.Input.Image.ToString() || finding.Key.Subject == records.Server.Id.ToString()
         || records.Volumes.Any(v => finding.Key.Subject == DeterministicId.Snapshot(records.Input.Image, v.Id).ToString());
 
-    private async Task<ReconciliationDecision> LookAsync()
-    {
-        var read = await Run(steps.ReadRecordsAsync);
-        List<ImageId> named =
-        [
-            .. read.Images.Concat(read.Snapshots.Select(s => s.Image).OfType<ImageId>()).Concat(read.Reservations.Select(r => r.Image))
-                .Concat(read.TaskStates.Select(t => t.Image).OfType<ImageId>()).Distinct(),
-        ];
-        var found = await Run(() => steps.LookUpRunsAsync(named));
-        return await Run(() => steps.DecideRepairsAsync(new(
-            new() { Runs = found.Runs, Images = found.Images, Snapshots = read.Snapshots, Reservations = read.Reservations, TaskStates = read.TaskStates }, Interval)));
-    }
+    private Task<ReconciliationDecision> LookAsync() => looks.LookAsync();
 
     private Task<ComparedPage> CompareAsync(string backend, SnapshotId? after, SnapshotId? through, params StoredSnapshot[] page) =>
         Run(() => steps.CompareSnapshotsAsync(new(backend, after, through, page)));
@@ -298,14 +292,7 @@ public sealed class Reconciling : IClassFixture<StoreDatabase>, IRunDirectory
         return prepared;
     }
 
-    private Task<T> Run<T>(Func<Task<T>> step) => environment.RunAsync(step);
+    private static Task<T> Run<T>(Func<Task<T>> step) => Looks.Run(step);
 
-    private Task Run(Func<Task> step) => environment.RunAsync(step);
-
-    private sealed class Clock : TimeProvider
-    {
-        public DateTimeOffset Now { get; set; } = Given.Now;
-
-        public override DateTimeOffset GetUtcNow() => Now;
-    }
+    private static Task Run(Func<Task> step) => Looks.Run(step);
 }

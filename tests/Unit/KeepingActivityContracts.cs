@@ -19,6 +19,7 @@ public sealed class KeepingActivityContracts
     [InlineData(typeof(IVolumeRecordActivities), typeof(VolumeRecordActivities))]
     [InlineData(typeof(IVolumeCloneActivities), typeof(VolumeCloneActivities))]
     [InlineData(typeof(ILeaseActivities), typeof(LeaseActivities))]
+    [InlineData(typeof(IExaminationActivities), typeof(ExaminationActivities))]
     [InlineData(typeof(IReconcileActivities), typeof(ReconcileActivities))]
     public void A_class_has_the_activities_of_its_contract_and_no_others(Type contract, Type implementation)
     {

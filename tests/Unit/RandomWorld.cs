@@ -18,6 +18,8 @@ internal sealed class RandomWorld
     private readonly List<ImageFact> images = [];
     private readonly List<ReservationFact> reservations = [];
     private readonly List<TaskStateFact> tasks = [];
+    private readonly List<OperationFact> operations = [];
+    private readonly List<VolumeFact> volumes = [];
     private readonly ReconciliationRules rules;
 
     public RandomWorld(int seed, ReconciliationRules rules)
@@ -32,6 +34,11 @@ internal sealed class RandomWorld
         for (var i = random.Next(4); i > 0; i--)
         {
             MakeForeign();
+        }
+
+        for (var i = random.Next(5); i > 0; i--)
+        {
+            Pick<Action>(MakeDeletion, MakeRestore, MakeSnapshotAlone, MakeVolumeAlone)();
         }
     }
 
@@ -50,6 +57,8 @@ internal sealed class RandomWorld
         Images = Shuffled(images),
         Reservations = Shuffled(reservations),
         TaskStates = Shuffled(tasks),
+        Operations = Shuffled(operations),
+        Volumes = Shuffled(volumes),
         Unseen = unseen,
     };
 
@@ -60,6 +69,9 @@ internal sealed class RandomWorld
         { Kind: RepairKind.DeleteSnapshot } => [("stored", repair.Snapshot)],
         { Kind: RepairKind.ReleaseReservation } => [("reservation", repair.Image)],
         { Kind: RepairKind.ReleaseServer } => [("task", repair.Server, repair.Image)],
+        { Operation: { } operation } => PartsOf(operations.Single(o => o.Operation == operation)),
+        { Kind: RepairKind.FinishDeletion or RepairKind.GiveUpCreation, Snapshot: not null } => [("row", repair.Snapshot)],
+        { Kind: RepairKind.FinishDeletion or RepairKind.GiveUpCreation, Volume: not null } => [("volume", repair.Volume)],
         { Kind: RepairKind.UndoRun } =>
         [
             ("run", repair.Image),
@@ -79,6 +91,24 @@ internal sealed class RandomWorld
         stored.RemoveAll(s => repair.Kind is RepairKind.DeleteSnapshot && s.Snapshot == repair.Snapshot);
         reservations.RemoveAll(r => repair.Kind is RepairKind.ReleaseReservation or RepairKind.UndoRun && r.Image == repair.Image);
         tasks.RemoveAll(t => (repair.Kind is RepairKind.ReleaseServer && t.Server == repair.Server) || (repair.Kind is RepairKind.UndoRun && t.Image == repair.Image));
+        switch (repair)
+        {
+            case { Kind: RepairKind.FinishDeletion, Operation: { } operation }:
+                Replace(operations, o => o.Operation == operation, o => o with { Work = Alive });
+                var image = operations.Single(o => o.Operation == operation).Image;
+                Replace(images, i => i.Image == image, i => i with { Work = Alive });
+                break;
+            case { Kind: RepairKind.FinishDeletion }:
+                Replace(snapshots, s => s.Snapshot == repair.Snapshot, s => s with { Work = Alive });
+                Replace(volumes, v => v.Volume == repair.Volume, v => v with { Work = Alive });
+                break;
+            case { Kind: RepairKind.GiveUpCreation }:
+                volumes.RemoveAll(v => v.Volume == repair.Volume || (repair.Operation is { } restore && v.Restore == restore));
+                operations.RemoveAll(o => o.Operation == repair.Operation);
+                Replace(snapshots, s => s.Snapshot == repair.Snapshot, s => s with { Status = SnapshotStatus.Error, Work = null });
+                break;
+        }
+
         if (repair.Kind is RepairKind.UndoRun)
         {
             snapshots.RemoveAll(s => s.Image == repair.Image);
@@ -223,6 +253,105 @@ internal sealed class RandomWorld
         }
     }
 
+    private static WorkFact Alive { get; } = new(true, "running", Noon);
+
+    /// <summary>An image on its way out, by a run that lives, or was ended from outside, perhaps after it had been asked for again.</summary>
+    private void MakeDeletion()
+    {
+        var (image, operation, work, at) = (ImageId.New(), OperationId.New(), MakeWork(out var age), Noon - TimeSpan.FromDays(30));
+        runs.Add(new(image, false, "completed", RunStatus.Completed, at, false, 0));
+        var begun = Noon - age;
+        operations.Add(new(operation, OperationKind.DeleteImage, image, begun, 0, work));
+        // Another deletion may have taken the image: then only the row of this one is left.
+        if (Chance(0.9))
+        {
+            images.Add(new(image, ImageStatus.PendingDelete, begun, 0, work));
+            for (var i = random.Next(4); i > 0; i--)
+            {
+                // One of them had been asked for alone before, and that run is over or not.
+                snapshots.Add(new(SnapshotId.New(), "host1@file", image, SnapshotStatus.Deleting, begun, false, work.Live || Chance(0.5) ? work : new(false, "terminated", begun)));
+            }
+        }
+
+        // Kept, and an ordinary one by now.
+        snapshots.Add(new(SnapshotId.New(), "host1@file", image, SnapshotStatus.Available, begun, false));
+        Untouchable.Add(("row", (SnapshotId?)snapshots[^1].Snapshot));
+        Judge(PartsOf(operations[^1]), work, age);
+    }
+
+    private void MakeRestore()
+    {
+        var (image, operation, work) = (ImageId.New(), OperationId.New(), MakeWork(out var age));
+        runs.Add(new(image, false, "completed", RunStatus.Completed, Noon.AddDays(-30), false, 0));
+        images.Add(new(image, ImageStatus.Active, Noon.AddDays(-30), 0));
+        Untouchable.Add(("image", (ImageId?)image));
+        var inUse = Chance(0.2) ? random.Next(1, 3) : 0;
+        operations.Add(new(operation, OperationKind.RestoreImage, image, Noon - age, inUse, work));
+        for (var i = random.Next(4); i > 0; i--)
+        {
+            volumes.Add(new(VolumeId.New(), VolumeStatus.Creating, true, operation, Noon - age, work, Chance(0.5)));
+        }
+
+        Judge(PartsOf(operations[^1]), work, age, ours: inUse == 0);
+    }
+
+    private void MakeSnapshotAlone()
+    {
+        var (snapshot, work) = (SnapshotId.New(), MakeWork(out var age));
+        // The image that it was made for may be gone by now.
+        var image = Chance(0.3) ? ImageId.New() : (ImageId?)null;
+        if (image is { } gone)
+        {
+            runs.Add(new(gone, false, "unknown", RunStatus.Completed, Noon.AddDays(-30), false, 0));
+        }
+
+        var byItsRun = Chance(0.8);
+        snapshots.Add(new(snapshot, "host2@rbd", image, image is null ? Pick(SnapshotStatus.Creating, SnapshotStatus.Deleting) : SnapshotStatus.Deleting, Noon - age, false, work, byItsRun));
+        Judge([("row", (SnapshotId?)snapshot)], work, age, ours: byItsRun);
+    }
+
+    private void MakeVolumeAlone()
+    {
+        var (volume, work, madeHere, byItsRun) = (VolumeId.New(), MakeWork(out var age), Chance(0.7), Chance(0.8));
+        volumes.Add(new(volume, madeHere ? Pick(VolumeStatus.Creating, VolumeStatus.Deleting) : VolumeStatus.Deleting, madeHere, null, Noon - age, work, byItsRun));
+        Judge([("volume", (VolumeId?)volume)], work, age, ours: madeHere && byItsRun);
+    }
+
+    /// <summary>A run that lives or not; <paramref name="age"/> is how long ago something last began, by the row or by Temporal.</summary>
+    private WorkFact MakeWork(out TimeSpan age)
+    {
+        age = TimeSpan.FromSeconds(random.Next(0, (int)(3 * rules.LongestOperation.TotalSeconds)));
+        return Pick("running", "terminated", "timedout", "unknown") switch
+        {
+            "running" => new(true, "running", Noon - age),
+            "unknown" => new(false, "unknown", null),
+            // It may have been reset, or asked for again, long after the rows were written.
+            var words => new(false, words, Noon - TimeSpan.FromTicks((long)(age.Ticks * random.NextDouble()))),
+        };
+    }
+
+    private void Judge(IEnumerable<object> parts, WorkFact work, TimeSpan age, bool ours = true)
+    {
+        var young = Min(age, work.StartedAt is { } at ? Noon - at : age) < rules.LongestOperation;
+        (work.Live || young || !ours ? Untouchable : Leftover).UnionWith(parts);
+    }
+
+    private List<object> PartsOf(OperationFact operation) =>
+    [
+        ("operation", (OperationId?)operation.Operation),
+        .. volumes.Where(v => v.Restore == operation.Operation).Select(v => (object)("volume", (VolumeId?)v.Volume)),
+        .. images.Where(i => operation.Kind is OperationKind.DeleteImage && i.Image == operation.Image).Select(i => (object)("image", (ImageId?)i.Image)),
+        .. snapshots.Where(s => operation.Kind is OperationKind.DeleteImage && s.Image == operation.Image && s.Status is SnapshotStatus.Deleting).Select(s => (object)("row", (SnapshotId?)s.Snapshot)),
+    ];
+
+    private static void Replace<T>(List<T> list, Predicate<T> which, Func<T, T> by)
+    {
+        for (var i = list.FindIndex(which); i >= 0; i = i + 1 < list.Count ? list.FindIndex(i + 1, which) : -1)
+        {
+            list[i] = by(list[i]);
+        }
+    }
+
     /// <summary>Somebody else's: names that look like ours, and things that contradict themselves.</summary>
     private void MakeForeign()
     {
@@ -270,6 +399,8 @@ internal sealed class RandomWorld
         random.Shuffle(list);
         return [.. list];
     }
+
+    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
 
     private static DateTimeOffset Max(DateTimeOffset a, DateTimeOffset b) => a > b ? a : b;
 

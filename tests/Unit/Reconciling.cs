@@ -6,7 +6,7 @@ namespace SnapshotFlow.Tests.Unit;
 public sealed class Reconciling
 {
     private const int Worlds = 10_000;
-    private static readonly ReconciliationRules Rules = new(TimeSpan.FromMinutes(1), CreateImageWorkflow.LongestRun);
+    private static readonly ReconciliationRules Rules = new(TimeSpan.FromMinutes(1), CreateImageWorkflow.LongestRun, Steps.LongestRun);
     private static readonly DateTimeOffset Noon = RandomWorld.Noon;
 
     [Fact]
@@ -90,6 +90,46 @@ public sealed class Reconciling
     }
 
     [Fact]
+    public void One_young_part_of_a_deletion_keeps_all_of_it_and_it_goes_on_as_a_whole_once_all_is_old()
+    {
+        var (image, operation, snapshot) = (ImageId.New(), OperationId.New(), SnapshotId.New());
+        ReconciliationWorld World(DateTimeOffset marked, DateTimeOffset asked) => new()
+        {
+            Runs = [new(image, false, "completed", RunStatus.Completed, Noon.AddDays(-9), false, 0)],
+            Images = [new(image, ImageStatus.PendingDelete, Noon.AddDays(-1), 0, new(false, "terminated", asked))],
+            Snapshots = [new(snapshot, "host1@file", image, SnapshotStatus.Deleting, marked, false, new(false, "terminated", asked))],
+            Operations = [new(operation, OperationKind.DeleteImage, image, Noon.AddDays(-1), 0, new(false, "terminated", asked))],
+        };
+        ReconciliationDecision Look(DateTimeOffset marked, DateTimeOffset asked) =>
+            Reconciliation.Decide(World(marked, asked), Reconciliation.Decide(World(marked, asked), [], Noon - Rules.Interval, Rules).Findings, Noon, Rules);
+
+        Assert.Empty(Look(marked: Noon.AddHours(-1), asked: Noon.AddDays(-1)).Repairs);
+        Assert.Empty(Look(marked: Noon.AddDays(-1), asked: Noon.AddHours(-1)).Repairs);
+        var planned = Assert.Single(Look(marked: Noon.AddDays(-1), asked: Noon.AddDays(-1)).Repairs);
+        Assert.Equal(new Repair(RepairKind.FinishDeletion, Operation: operation), planned.Repair);
+        Assert.Equal([FindingKind.StuckSnapshot, FindingKind.StuckImage, FindingKind.StrandedOperation], planned.Findings.Select(f => f.Kind));
+    }
+
+    [Fact]
+    public void What_is_in_use_was_registered_or_put_into_its_status_by_who_knows_whom_is_reported_and_left_to_people()
+    {
+        var over = new WorkFact(false, "terminated", Noon.AddDays(-2));
+        var world = new ReconciliationWorld
+        {
+            Operations = [new(OperationId.New(), OperationKind.RestoreImage, ImageId.New(), Noon.AddDays(-2), 1, over)],
+            Volumes = [new(VolumeId.New(), VolumeStatus.Deleting, MadeHere: false, null, Noon.AddDays(-2), over, ByItsRun: true)],
+            Snapshots =
+            [
+                new(SnapshotId.New(), "host1@file", null, SnapshotStatus.Creating, Noon.AddDays(-2), false, over, ByItsRun: false),
+                new(SnapshotId.New(), "host1@file", null, SnapshotStatus.Deleting, Noon.AddDays(-2), false, over, ByItsRun: false),
+            ],
+        };
+        var first = Reconciliation.Decide(world, [], Noon, Rules);
+        Assert.Equal([FindingKind.StuckSnapshot, FindingKind.StuckSnapshot, FindingKind.StuckVolume, FindingKind.StrandedOperation], first.Findings.Select(f => f.Key.Kind));
+        Assert.Empty(Reconciliation.Decide(world, first.Findings, Noon.AddDays(1), Rules).Repairs);
+    }
+
+    [Fact]
     public void What_cannot_be_put_in_order_is_reported_and_left_to_people()
     {
         var (image, snapshot) = (ImageId.New(), SnapshotId.New());
@@ -111,4 +151,9 @@ public sealed class Reconciling
         // Three steps before the acceptance, probe, description of the back ends, freeze, cuts, thaw asked for twice, three steps of records, five undos, and one attempt at a cut that nobody waits for.
         Assert.Equal(
             TimeSpan.FromSeconds((3 * 20) + 8 + 2 + 60) + TimeSpan.FromMinutes(15 + (2 * 2) + (3 * 10) + (5 * 5) + 10), CreateImageWorkflow.LongestRun);
+
+    [Fact]
+    public void The_longest_operation_covers_every_time_out_of_a_restore_which_has_the_most_of_them() =>
+        // The step before the acceptance, the volumes, their completion, the deletes, two undos of records, and ten minutes and one attempt for what outlives it.
+        Assert.Equal(TimeSpan.FromSeconds(20) + TimeSpan.FromHours(1 + 1 + 2) + TimeSpan.FromMinutes((2 * 10) + 30), Steps.LongestRun);
 }

@@ -85,6 +85,65 @@ public sealed class EndingInTime(CreateImageFixture fixture) : IClassFixture<Cre
         Assert.Null(cloud.TaskState);
     }
 
+    [Fact]
+    public async Task A_driver_that_hangs_without_a_sign_of_life_holds_the_guest_for_its_deadline_only_and_the_run_ends_with_nothing_left()
+    {
+        var cloud = fixture.Use(new() { Heartbeats = false });
+        cloud.Volumes.RemoveRange(1, 2);
+        var hanging = Enumerable.Range(0, 200).Select(_ => Fault.HoldsDeaf(thenFails: ErrorKind.BackendRefused)).ToArray();
+        cloud.Script("CreateVolumeSnapshot", hanging);
+        var run = await fixture.StartAsync(cloud.Request());
+        try
+        {
+            await hanging[0].Reached;
+            Assert.True(cloud.Frozen);
+            await fixture.PassAsync(FreezeDeadline.Default + TimeSpan.FromSeconds(1));
+            await Eventually.TrueAsync(() => !cloud.Frozen);
+            await hanging[1].Reached;
+            // As long as the cuts may take altogether.
+            await fixture.PassAsync(TimeSpan.FromMinutes(15));
+
+            await Assert.ThrowsAsync<WorkflowFailedException>(() => run.GetResultAsync());
+            Assert.Equal((RunStatus.Failed, 0), (cloud.Closed!.Status, cloud.Closed.Leftovers.Count));
+            cloud.AssertNothingLeft();
+            await AssertEndedInTimeAsync(run);
+        }
+        finally
+        {
+            hanging.ToList().ForEach(h => h.Release());
+        }
+    }
+
+    [Fact]
+    public async Task A_driver_that_hangs_in_the_delete_without_a_sign_of_life_leaves_exactly_what_the_run_lists()
+    {
+        var cloud = fixture.Use(new());
+        cloud.Volumes.RemoveRange(1, 2);
+        var hanging = Enumerable.Range(0, 200).Select(_ => Fault.HoldsDeaf(thenFails: ErrorKind.BackendRefused)).ToArray();
+        cloud.Script("CreateVolumeSnapshot", Fault.DoneButFails());
+        cloud.Script("DeleteVolumeSnapshot", hanging);
+        var run = await fixture.StartAsync(cloud.Request());
+        try
+        {
+            await hanging[0].Reached;
+            Assert.False(cloud.Frozen);
+            await fixture.PassAsync(TimeSpan.FromSeconds(6));
+            await hanging[1].Reached;
+            // As long as an undo may take altogether.
+            await fixture.PassAsync(TimeSpan.FromMinutes(5));
+
+            await Assert.ThrowsAsync<WorkflowFailedException>(() => run.GetResultAsync());
+            Assert.Equal(RunStatus.CompensationFailed, cloud.Closed!.Status);
+            Assert.Equal([Names.Snapshot(Assert.Single(cloud.Snapshots))], cloud.Closed.Leftovers.Select(l => l.Subject));
+            Assert.Null(cloud.TaskState);
+            await AssertEndedInTimeAsync(run);
+        }
+        finally
+        {
+            hanging.ToList().ForEach(h => h.Release());
+        }
+    }
+
     [Theory]
     [InlineData("PrepareImage")]
     [InlineData("CheckQuota")]

@@ -41,6 +41,9 @@ public sealed class FakeCloud
     /// <summary>What a bug has made of what was worked out.</summary>
     public Func<PreparedImage, PreparedImage> Damage { get; init; } = p => p;
 
+    /// <summary>Whether the volume worker gives a sign of life while a driver cuts.</summary>
+    public bool Heartbeats { get; init; } = true;
+
     public GuestAnswer Guest { get; init; } = new(true, null);
 
     /// <summary>Where the guest is; it is prepared as if it were on host-1.</summary>
@@ -256,6 +259,21 @@ public sealed class Fault
         fault = new Fault
         {
             Before = async () =>
+            {
+                fault!.reached.SetResult();
+                await fault.released.Task.WaitAsync(ActivityExecutionContext.Current.CancellationToken);
+            },
+        };
+        return fault;
+    }
+
+    /// <summary>The call has its effect, and then waits until it is let go or cancelled.</summary>
+    public static Fault DoneThenHolds()
+    {
+        Fault? fault = null;
+        fault = new Fault
+        {
+            After = async () =>
             {
                 fault!.reached.SetResult();
                 await fault.released.Task.WaitAsync(ActivityExecutionContext.Current.CancellationToken);

@@ -75,7 +75,7 @@ public sealed class FakeReconcileActivities(FakeActivities activities, ITemporal
     [Activity]
     public Task<ReconciliationDecision> DecideRepairsAsync(DecideInput input) => Do("DecideRepairs", () =>
     {
-        var decision = Reconciliation.Decide(input.World, open, Now, new(input.Interval, CreateImageWorkflow.LongestRun));
+        var decision = Reconciliation.Decide(input.World, open, Now, new(input.Interval, CreateImageWorkflow.LongestRun, Steps.LongestRun));
         open = [.. decision.Findings, .. open.Where(f => decision.Findings.All(g => g.Key != f.Key) && !decision.Gone.Contains(f.Key))];
         return decision;
     });

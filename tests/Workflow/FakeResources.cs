@@ -41,8 +41,14 @@ public sealed class FakeResources : ISnapshotActivities, IImageActivities, IVolu
 
     public string ImageStatus { get; private set; } = "active";
 
-    /// <summary>How the operation's row was closed.</summary>
+    /// <summary>Where the operation's row stands, or how it was closed.</summary>
     public RunStatus? Operation { get; private set; }
+
+    /// <summary>The deletion that has opened the operation's row.</summary>
+    public DeleteImageInput? Deletion { get; private set; }
+
+    /// <summary>The restore that has opened the operation's row.</summary>
+    public RestoreImageInput? Restoring { get; private set; }
 
     public IReadOnlyList<Leftover> Leftovers { get; private set; } = [];
 
@@ -136,6 +142,7 @@ public sealed class FakeResources : ISnapshotActivities, IImageActivities, IVolu
     {
         Begin(input.Resume, ImageStatus == "pending_delete");
         ImageStatus = "pending_delete";
+        (Deletion, Operation) = (input, RunStatus.Running);
         if (input.KeepSnapshots)
         {
             return [];
@@ -168,7 +175,7 @@ public sealed class FakeResources : ISnapshotActivities, IImageActivities, IVolu
     {
         var restored = OfImage.Select((s, i) => new RestoredVolume(DeterministicId.Volume(input.Operation, s), s, $"/dev/vd{(char)('a' + i)}", i == 0 ? 0 : null, 1)).ToList();
         restored.ForEach(v => VolumeRows[v.Volume] = "creating");
-        Operation = RunStatus.Running;
+        (Restoring, Operation) = (input, RunStatus.Running);
         return new PreparedRestore([.. restored.Select(v => new VolumeToMake(v.Volume, Volume, v.Snapshot, Backend, 1))], restored);
     });
 

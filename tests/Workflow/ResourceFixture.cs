@@ -21,12 +21,17 @@ public sealed class ResourceFixture : IAsyncLifetime
 
     public ITemporalClient Client => environment.Client;
 
+    /// <summary>What <see cref="ReconcileWorkflow"/> sees, and when.</summary>
+    public FakeResourceLooks Looks { get; private set; } = null!;
+
     public async ValueTask InitializeAsync()
     {
         environment = await TemporalEnvironment.StartAsync();
         var control = new TemporalWorkerOptions(Names.ControlQueue)
             .AddWorkflow<CreateVolumeSnapshotWorkflow>().AddWorkflow<DeleteSnapshotWorkflow>().AddWorkflow<DeleteImageWorkflow>()
-            .AddWorkflow<RestoreImageWorkflow>().AddWorkflow<CreateVolumeWorkflow>().AddWorkflow<DeleteVolumeWorkflow>();
+            .AddWorkflow<RestoreImageWorkflow>().AddWorkflow<CreateVolumeWorkflow>().AddWorkflow<DeleteVolumeWorkflow>().AddWorkflow<ReconcileWorkflow>();
+        Looks = new(() => current, Client);
+        control.AddAllActivities<IReconcileActivities>(Looks).AddAllActivities<IOperationRepairActivities>(Looks);
         var volume = new TemporalWorkerOptions(Names.VolumeQueue(FakeResources.Backend));
         foreach (var activity in Activities())
         {
@@ -57,6 +62,13 @@ public sealed class ResourceFixture : IAsyncLifetime
     /// <summary>Starts a run and waits for the acceptance, as the API does.</summary>
     public Task<TAcceptance> AcceptAsync<T, TAcceptance>(string id, Expression<Func<T, Task<RunEnd>>> run, Expression<Func<T, Task<TAcceptance>>> accept) =>
         Client.ExecuteUpdateWithStartWorkflowAsync(accept, new(WithStartWorkflowOperation.Create(run, Options(id))) { Id = "accept" });
+
+    /// <summary>Looks once, as the schedule does.</summary>
+    public async Task<ReconcileResult> LookAsync() => await (await StartLookAsync()).GetResultAsync();
+
+    /// <summary>Starts a look.</summary>
+    public Task<WorkflowHandle<ReconcileWorkflow, ReconcileResult>> StartLookAsync() => Client.StartWorkflowAsync(
+        (ReconcileWorkflow w) => w.RunAsync(new ReconcileInput(FakeResourceLooks.Interval)), new($"{Names.ReconcileSchedule}-{Guid.NewGuid()}", Names.ControlQueue));
 
     /// <summary>Cancels a run that is held at an activity, then lets it go.</summary>
     public static async Task CancelAtAsync(WorkflowHandle run, Fault held)

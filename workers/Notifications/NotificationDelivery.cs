@@ -7,12 +7,13 @@ using SnapshotFlow.Store;
 namespace SnapshotFlow.Workers.Notifications;
 
 /// <summary>Empties the outbox into every sink, each on its own: a sink that is broken holds up neither the others nor any run.</summary>
-internal sealed partial class NotificationDelivery(
+public sealed partial class NotificationDelivery(
     NotificationStore outbox, IEnumerable<INotificationSink> sinks, NotificationOptions options, TimeProvider time, ILogger<NotificationDelivery> logger) : BackgroundService
 {
     /// <summary>What is delivered in one transaction.</summary>
     private const int BatchSize = 20;
 
+    /// <inheritdoc/>
     protected override Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var all = sinks.ToList();
@@ -43,13 +44,14 @@ internal sealed partial class NotificationDelivery(
     {
         try
         {
-            var (delivered, failed) = await outbox.DeliverAsync(sink.Name, names, sink.DeliverAsync, BatchSize, options.LongestWait, time.GetUtcNow(), stoppingToken);
-            if (failed > 0)
+            var delivery = await outbox.DeliverAsync(sink.Name, names, sink.DeliverAsync, BatchSize, options.LongestWait, time.GetUtcNow(), stoppingToken);
+            // A sink that is away refuses them all for the same reason: it is told once.
+            foreach (var same in delivery.Refused.GroupBy(r => (r.Reason.GetType(), r.Reason.Message)))
             {
-                Log.NotTaken(logger, sink.Name, failed);
+                Log.NotTaken(logger, sink.Name, same.Count(), same.First().ResourceId, same.First().Reason);
             }
 
-            return delivered;
+            return delivery.Delivered;
         }
         catch (SnapshotFlowException e) when (e.Kind.IsRetryable())
         {
@@ -60,8 +62,8 @@ internal sealed partial class NotificationDelivery(
 
     private static partial class Log
     {
-        [LoggerMessage(510, LogLevel.Warning, "The sink {Sink} has not taken notifications of {Resources} resources; they are tried again")]
-        public static partial void NotTaken(ILogger logger, string sink, int resources);
+        [LoggerMessage(510, LogLevel.Warning, "The sink {Sink} has not taken notifications of {Resources} resources, of them {ResourceId}; they are tried again")]
+        public static partial void NotTaken(ILogger logger, string sink, int resources, string resourceId, Exception exception);
 
         [LoggerMessage(511, LogLevel.Warning, "The outbox cannot be read for the sink {Sink}")]
         public static partial void NoOutbox(ILogger logger, string sink, Exception exception);

@@ -8,7 +8,7 @@ namespace SnapshotFlow.Workflows.Contracts;
 /// <param name="KeepSnapshots">Whether the image's snapshots stay, as ordinary snapshots.</param>
 /// <param name="Caller">Who asks.</param>
 /// <param name="RequestId">The HTTP request's id.</param>
-/// <param name="Resume">Only if an attempt whose answer was lost has begun it.</param>
+/// <param name="Resume">Only if it has begun before: by an attempt whose answer was lost, or by a run that was ended from outside.</param>
 public sealed record DeleteImageInput(OperationId Operation, ImageId Image, bool KeepSnapshots, Caller Caller, string RequestId, bool Resume = false);
 
 /// <summary>The answer to the update <c>Accept</c> of <see cref="DeleteImageWorkflow"/>.</summary>

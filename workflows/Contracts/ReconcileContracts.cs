@@ -34,7 +34,14 @@ public sealed record SuspiciousRecords(
     IReadOnlyList<ImageId> Images,
     IReadOnlyList<SnapshotFact> Snapshots,
     IReadOnlyList<ReservationFact> Reservations,
-    IReadOnlyList<TaskStateFact> TaskStates);
+    IReadOnlyList<TaskStateFact> TaskStates)
+{
+    /// <summary>Deletions and restores of images that are going on by their rows.</summary>
+    public IReadOnlyList<OperationFact> Operations { get; init; } = [];
+
+    /// <summary>Rows of volumes in transition.</summary>
+    public IReadOnlyList<VolumeFact> Volumes { get; init; } = [];
+}
 
 /// <summary>Which page of a back end's snapshots.</summary>
 /// <param name="After">Null for the first page, then <see cref="StoredPage.Next"/>.</param>
@@ -89,3 +96,15 @@ public sealed record UndoPlan(
 /// <param name="Volume">The volume.</param>
 /// <param name="Snapshot">The snapshot.</param>
 public sealed record SnapshotToDelete(string? Backend, VolumeId Volume, SnapshotId Snapshot);
+
+/// <summary>A deletion whose run is over and that is to go on; exactly one member is there.</summary>
+/// <param name="Image">Of an image.</param>
+/// <param name="Snapshot">Of a snapshot.</param>
+/// <param name="Volume">Of a volume.</param>
+public sealed record DeletionToFinish(DeleteImageInput? Image = null, DeleteSnapshotInput? Snapshot = null, DeleteVolumeInput? Volume = null);
+
+/// <summary>What was being made and is given up: from now on no step of its run does anything any more.</summary>
+/// <param name="Snapshot">A snapshot; its row is <c>error</c>.</param>
+/// <param name="Volumes">A volume, whose row is <c>error</c>, or all that the restore may have made.</param>
+/// <param name="Restore">How the restore is closed when nothing of it is left; null when it is none.</param>
+public sealed record CreationToGiveUp(SnapshotToDelete? Snapshot, IReadOnlyList<VolumeToDelete> Volumes, CloseRestoreInput? Restore);

@@ -40,7 +40,7 @@ public sealed record FailSnapshotInput(CreateVolumeSnapshotInput Request, UserMe
 /// <param name="Force">Whatever its status and whoever needs it: the administrator's <c>os-force_delete</c>.</param>
 /// <param name="Caller">Who asks.</param>
 /// <param name="RequestId">The HTTP request's id.</param>
-/// <param name="Resume">Only if an attempt whose answer was lost has begun it.</param>
+/// <param name="Resume">Only if it has begun before: by an attempt whose answer was lost, or by a run that was ended from outside.</param>
 public sealed record DeleteSnapshotInput(SnapshotId Snapshot, bool Force, Caller Caller, string RequestId, bool Resume = false);
 
 /// <summary>The answer to the update <c>Accept</c> of a run that deletes.</summary>

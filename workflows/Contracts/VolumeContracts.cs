@@ -49,7 +49,7 @@ public sealed record FailVolumeInput(CreateVolumeInput Request);
 /// <param name="Force">Whatever its status: the administrator's <c>os-force_delete</c>.</param>
 /// <param name="Caller">Who asks.</param>
 /// <param name="RequestId">The HTTP request's id.</param>
-/// <param name="Resume">Only if an attempt whose answer was lost has begun it.</param>
+/// <param name="Resume">Only if it has begun before: by an attempt whose answer was lost, or by a run that was ended from outside.</param>
 public sealed record DeleteVolumeInput(VolumeId Volume, bool Force, Caller Caller, string RequestId, bool Resume = false);
 
 /// <summary>A volume whose row says that it is being deleted.</summary>

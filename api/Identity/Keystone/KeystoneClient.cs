@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Api.Faults;
+using SnapshotFlow.Api.Identity.Sessions;
 
 namespace SnapshotFlow.Api.Identity.Keystone;
 
@@ -32,31 +33,74 @@ internal sealed partial class KeystoneClient : IDisposable
     }
 
     /// <summary>What a token means; null when Keystone knows none like it. 503 when there is no answer, or one that says nothing about the token.</summary>
-    public async Task<VerifiedToken?> ShowAsync(string token, bool allowExpired, CancellationToken ct)
+    public Task<VerifiedToken?> ShowAsync(string token, bool allowExpired, CancellationToken ct) => TalkAsync(ct, async () =>
     {
-        try
+        var own = ownToken ?? await AuthenticateAsync(null, ct);
+        using var answer = await AskAsync(token, own, allowExpired, ct);
+        if (answer.StatusCode is not HttpStatusCode.Unauthorized)
         {
-            var own = ownToken ?? await AuthenticateAsync(null, ct);
-            using var answer = await AskAsync(token, own, allowExpired, ct);
-            if (answer.StatusCode is not HttpStatusCode.Unauthorized)
-            {
-                return await ReadAsync(answer, ct);
-            }
+            return await ReadAsync(answer, ct);
+        }
 
-            // Our own token is over; the caller's would have been a 404.
-            using var again = await AskAsync(token, await AuthenticateAsync(own, ct), allowExpired, ct);
-            return await ReadAsync(again, ct);
-        }
-        catch (Exception e) when (e is HttpRequestException or JsonException or FormatException || (e is TaskCanceledException && !ct.IsCancellationRequested))
+        // Our own token is over; the caller's would have been a 404.
+        using var again = await AskAsync(token, await AuthenticateAsync(own, ct), allowExpired, ct);
+        return await ReadAsync(again, ct);
+    });
+
+    /// <summary>A token for a person. 401 when Keystone refuses, or gives one for no project. Source: Keystone API v3, "Password authentication with scoped authorization".</summary>
+    public async Task<string> LogInAsync(Credentials person, CancellationToken ct)
+    {
+        var domain = new { name = person.Domain };
+        var identity = new { methods = new[] { "password" }, password = new { user = new { name = person.User, password = person.Password, domain } } };
+        object auth = person.Project is { } project ? new { auth = new { identity, scope = new { project = new { name = project, domain } } } } : new { auth = new { identity } };
+        return await TalkAsync(ct, async () =>
         {
-            throw Fault.Unavailable(Away, e);
-        }
+            using var answer = await http.PostAsJsonAsync($"{Root}/auth/tokens?nocatalog", auth, ct);
+            switch (answer.StatusCode)
+            {
+                case HttpStatusCode.Created when answer.Headers.TryGetValues("X-Subject-Token", out var values):
+                    using (var document = JsonDocument.Parse(await answer.Content.ReadAsByteArrayAsync(ct)))
+                    {
+                        return KeystoneToken.Read(document.RootElement).ProjectId is not null
+                            ? values.First()
+                            : throw new Fault(StatusCodes.Status401Unauthorized, "Say which project: this user has none of its own.");
+                    }
+
+                case HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.BadRequest:
+                    throw new Fault(StatusCodes.Status401Unauthorized, "User name, password, domain or project is wrong.");
+                default:
+                    throw Fault.Unavailable(Away);
+            }
+        });
     }
+
+    /// <summary>Ends a token in its own name. Source: Keystone API v3, "Revoke token".</summary>
+    public Task RevokeAsync(string token, CancellationToken ct) => TalkAsync(ct, async () =>
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Delete, $"{Root}/auth/tokens");
+        request.Headers.TryAddWithoutValidation("X-Auth-Token", token);
+        request.Headers.TryAddWithoutValidation("X-Subject-Token", token);
+        using var answer = await http.SendAsync(request, ct);
+        return answer.IsSuccessStatusCode || answer.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.Unauthorized ? true : throw Fault.Unavailable(Away);
+    });
 
     public void Dispose()
     {
         http.Dispose();
         authenticating.Dispose();
+    }
+
+    /// <summary>What Keystone says; 503 when it says nothing, or nothing that can be read.</summary>
+    private static async Task<T> TalkAsync<T>(CancellationToken ct, Func<Task<T>> talk)
+    {
+        try
+        {
+            return await talk();
+        }
+        catch (Exception e) when (e is HttpRequestException or JsonException or FormatException || (e is TaskCanceledException && !ct.IsCancellationRequested))
+        {
+            throw Fault.Unavailable(Away, e);
+        }
     }
 
     private async Task<VerifiedToken?> ReadAsync(HttpResponseMessage answer, CancellationToken ct)

@@ -17,7 +17,7 @@ internal sealed class KeystoneTokens(KeystoneClient keystone, IOptions<IdentityO
 
     public async Task<VerifiedToken?> VerifyAsync(string token, bool acceptExpired, CancellationToken ct)
     {
-        var key = (Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(token))), acceptExpired);
+        var key = Key(token, acceptExpired);
         if (!answers.TryGetValue(key, out Answer? answer) || answer!.BelievedUntil <= time.GetUtcNow())
         {
             answer = new(await keystone.ShowAsync(token, acceptExpired, ct), time.GetUtcNow() + settings.CacheTime);
@@ -29,6 +29,15 @@ internal sealed class KeystoneTokens(KeystoneClient keystone, IOptions<IdentityO
 
         return answer.Token is { } good && (acceptExpired || good.ExpiresAt > time.GetUtcNow()) ? good : null;
     }
+
+    /// <summary>Asks again about a token that has been revoked here.</summary>
+    public void Forget(string token)
+    {
+        answers.Remove(Key(token, acceptExpired: false));
+        answers.Remove(Key(token, acceptExpired: true));
+    }
+
+    private static (string Digest, bool AcceptExpired) Key(string token, bool acceptExpired) => (Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(token))), acceptExpired);
 
     public void Dispose() => answers.Dispose();
 

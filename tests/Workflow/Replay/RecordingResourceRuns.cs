@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using SnapshotFlow.Model;
 using SnapshotFlow.Workflows;
 using SnapshotFlow.Workflows.Contracts;
@@ -7,10 +6,10 @@ using Temporalio.Exceptions;
 
 namespace SnapshotFlow.Tests.Workflow.Replay;
 
-/// <summary>Makes one run per branch of the processes about single snapshots, volumes and finished images, and writes its history to the directory that <c>SNAPSHOTFLOW_RESOURCE_HISTORIES</c> names.</summary>
-public sealed partial class RecordingResourceRuns(ResourceFixture fixture) : IClassFixture<ResourceFixture>
+/// <summary>Makes one run per branch of the processes about single snapshots, volumes and finished images, and of the looks at such runs that were terminated, and writes its history to the directory that <c>SNAPSHOTFLOW_RESOURCE_HISTORIES</c> names.</summary>
+public sealed class RecordingResourceRuns(ResourceFixture fixture) : IClassFixture<ResourceFixture>
 {
-    private static readonly Dictionary<string, Func<ResourceFixture, FakeResources, Task<WorkflowHandle>>> Processes = new()
+    internal static readonly Dictionary<string, Func<ResourceFixture, FakeResources, Task<WorkflowHandle>>> Processes = new()
     {
         ["create-snapshot"] = async (fixture, resources) =>
         {
@@ -44,7 +43,7 @@ public sealed partial class RecordingResourceRuns(ResourceFixture fixture) : ICl
         },
     };
 
-    private static readonly Dictionary<string, string[]> Steps = new()
+    internal static readonly Dictionary<string, string[]> Steps = new()
     {
         ["create-snapshot"] = ["AdmitSnapshot", "CreateVolumeSnapshot", "CopyGlanceMetadata", "CompleteSnapshot"],
         ["delete-snapshot"] = ["BeginDeleteSnapshot", "DeleteVolumeSnapshot", "EndDeleteSnapshot"],
@@ -63,6 +62,7 @@ public sealed partial class RecordingResourceRuns(ResourceFixture fixture) : ICl
         .. process.Value.Skip(1).Where(step => !step.StartsWith("End", StringComparison.Ordinal)).Select(step => $"{process.Key}_{step}_fails"),
         .. process.Value.Select(step => $"{process.Key}_{step}_cancelled"),
         .. process.Value.Where(step => step is "DeleteVolumeSnapshot" or "DeleteVolume").Select(step => $"{process.Key}_{step}_busy"),
+        $"reconcile_{process.Key}_terminated",
     ]);
 
     public static TheoryData<string> Names => [.. Branches];
@@ -75,6 +75,12 @@ public sealed partial class RecordingResourceRuns(ResourceFixture fixture) : ICl
             ?? throw new InvalidOperationException("set SNAPSHOTFLOW_RESOURCE_HISTORIES to tests/Workflow/Replay/ResourceHistories");
         var parts = name.Split('_');
         var resources = fixture.Use(new());
+        if (parts[0] is "reconcile")
+        {
+            await RepairAsync(directory, name, resources, parts[1]);
+            return;
+        }
+
         var held = Fault.HoldsDeaf();
         switch (parts[^1])
         {
@@ -107,11 +113,23 @@ public sealed partial class RecordingResourceRuns(ResourceFixture fixture) : ICl
             // Failing is what some branches are about.
         }
 
-        // Stack traces name the directory that the tests were built in.
-        var history = BuildDirectory().Replace((await run.FetchHistoryAsync()).ToJson(), "");
-        await File.WriteAllTextAsync(Path.Combine(directory, $"{name}.json"), history, TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(directory, $"{name}.json"), await RecordedHistory.OfAsync(run), TestContext.Current.CancellationToken);
     }
 
-    [GeneratedRegex(@"/[^\s""]*/(?=tests/Workflow/)")]
-    private static partial Regex BuildDirectory();
+    /// <summary>The second look after a run was terminated in the middle.</summary>
+    private async Task RepairAsync(string directory, string name, FakeResources resources, string process)
+    {
+        fixture.Looks.Reset();
+        var held = Fault.DoneThenHolds();
+        resources.Script(Steps[process][0], held);
+        var run = await Processes[process](fixture, resources);
+        await held.Reached;
+        await run.TerminateAsync("by hand");
+        fixture.Looks.Now = FakeResourceLooks.Old;
+        await fixture.LookAsync();
+        fixture.Looks.Now += FakeResourceLooks.Interval;
+        var look = await fixture.StartLookAsync();
+        await look.GetResultAsync();
+        await File.WriteAllTextAsync(Path.Combine(directory, $"{name}.json"), await RecordedHistory.OfAsync(look), TestContext.Current.CancellationToken);
+    }
 }

@@ -1,10 +1,9 @@
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 
 namespace SnapshotFlow.Tests.Workflow.Replay;
 
 /// <summary>Makes one run per branch and writes its history to the directory that <c>SNAPSHOTFLOW_HISTORIES</c> names: <c>./snapshotflow histories record</c>.</summary>
-public sealed partial class RecordingRuns(CreateImageFixture fixture) : IClassFixture<CreateImageFixture>
+public sealed class RecordingRuns(CreateImageFixture fixture) : IClassFixture<CreateImageFixture>
 {
     public static TheoryData<string> Names => [.. Branches.All.Keys];
 
@@ -14,9 +13,7 @@ public sealed partial class RecordingRuns(CreateImageFixture fixture) : IClassFi
     {
         var directory = Environment.GetEnvironmentVariable("SNAPSHOTFLOW_HISTORIES") ?? throw new InvalidOperationException("use ./snapshotflow histories record");
         var run = await Branches.All[name](fixture);
-        var history = JsonNode.Parse((await run.FetchHistoryAsync()).ToJson())!;
-        Scrub(history);
-        await File.WriteAllTextAsync(Path.Combine(directory, $"{name}.json"), history.ToJsonString() + "\n", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(directory, $"{name}.json"), await RecordedHistory.OfAsync(run), TestContext.Current.CancellationToken);
     }
 
     [Fact]
@@ -24,46 +21,23 @@ public sealed partial class RecordingRuns(CreateImageFixture fixture) : IClassFi
     {
         var history = JsonNode.Parse("""{"events":[{"identity":"4711@vm","queue":"4711@vm-9c52df29","failure":{"message":"no","stackTrace":"at X in /home/me/X.cs"}}]}""")!;
 
-        Scrub(history);
+        RecordedHistory.Scrub(history);
 
         Assert.Equal("""{"events":[{"identity":"worker","queue":"worker-9c52df29","failure":{"message":"no"}}]}""", history.ToJsonString());
     }
 
-    /// <summary>Takes out what tells of the machine: process ids, host names, and paths in stack traces.</summary>
-    private static void Scrub(JsonNode? node)
+    /// <summary>Of every recorded run, here and in <see cref="RecordingResourceRuns"/>.</summary>
+    [Fact]
+    public async Task No_kept_history_says_anything_of_the_machine_it_was_recorded_on()
     {
-        switch (node)
+        var files = Directory.EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "Replay"), "*.json", SearchOption.AllDirectories).ToList();
+        Assert.True(files.Count > 100, $"{files.Count} histories");
+        foreach (var file in files)
         {
-            case JsonObject o:
-                o.Remove("stackTrace");
-                foreach (var (name, value) in o.ToList())
-                {
-                    o[name] = Scrubbed(value);
-                }
-
-                break;
-            case JsonArray a:
-                for (var i = 0; i < a.Count; i++)
-                {
-                    a[i] = Scrubbed(a[i]);
-                }
-
-                break;
+            var kept = JsonNode.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken))!;
+            var scrubbed = kept.DeepClone();
+            RecordedHistory.Scrub(scrubbed);
+            Assert.True(JsonNode.DeepEquals(kept, scrubbed), file);
         }
     }
-
-    private static JsonNode? Scrubbed(JsonNode? value)
-    {
-        if (value is JsonValue leaf && leaf.TryGetValue<string>(out var text))
-        {
-            return JsonValue.Create(WorkerIdentity().Replace(text, "worker"));
-        }
-
-        Scrub(value);
-        return value?.DeepClone();
-    }
-
-    /// <summary>The SDK's default identity of a worker: process id and host name.</summary>
-    [GeneratedRegex(@"\b\d+@[A-Za-z0-9.]+")]
-    private static partial Regex WorkerIdentity();
 }

@@ -23,7 +23,8 @@ public sealed class ReplayingResourceRuns
     public async Task A_recorded_run_replays_with_the_code_of_today(string history) => await new WorkflowReplayer(
         new WorkflowReplayerOptions()
             .AddWorkflow<CreateVolumeSnapshotWorkflow>().AddWorkflow<DeleteSnapshotWorkflow>().AddWorkflow<DeleteImageWorkflow>()
-            .AddWorkflow<RestoreImageWorkflow>().AddWorkflow<CreateVolumeWorkflow>().AddWorkflow<DeleteVolumeWorkflow>())
+            .AddWorkflow<RestoreImageWorkflow>().AddWorkflow<CreateVolumeWorkflow>().AddWorkflow<DeleteVolumeWorkflow>()
+            .AddWorkflow<ReconcileWorkflow>())
         .ReplayWorkflowAsync(
             WorkflowHistory.FromJson($"{history.Split('_')[0]}/{history}", await File.ReadAllTextAsync(Path.Combine(Folder, $"{history}.json"), TestContext.Current.CancellationToken)),
             true, TestContext.Current.CancellationToken);
