@@ -26,6 +26,10 @@ public sealed partial class RecordActivities
         await actions.StartAsync(
             session, request.Server, InstanceAction.CreateImage, InstanceActionEvent.ApiSnapshotInstance, request.RequestId, request.Caller, now);
         await notifications.AddAsync(session, added.Select(s => Notification.OfSnapshot("create.start", s, locked[s.VolumeId], now)));
+        if (await images.LockAsync(session, request.Image) is { } image)
+        {
+            await notifications.AddAsync(session, [Notification.OfImage("create", image, now)]);
+        }
     });
 
     /// <inheritdoc/>
@@ -40,7 +44,11 @@ public sealed partial class RecordActivities
             Notification.OfSnapshot("delete.start", s with { Status = SnapshotStatus.Deleting }, about[s.VolumeId], now),
             Notification.OfSnapshot("delete.end", s with { Status = SnapshotStatus.Deleted }, about[s.VolumeId], now),
         }));
-        await images.RemoveAsync(session, input.Image, now);
+        if (await images.LockAsync(session, input.Image) is { } image)
+        {
+            await images.RemoveAsync(session, input.Image, now);
+            await notifications.AddAsync(session, [Notification.OfImage("delete", image with { Status = ImageStatus.Deleted }, now)]);
+        }
     });
 
     /// <inheritdoc/>
@@ -75,11 +83,16 @@ public sealed partial class RecordActivities
 
         await PassDoorAsync(session, request, Step.CreateImageRecord);
         await RequireAvailableAsync(session, request.Image, input.Prepared.Draft);
+        var queued = await images.LockAsync(session, request.Image);
         if (!await images.ActivateAsync(session, request.Image, PropertiesOf(input), input.Prepared.Draft.MemberProjectId, now))
         {
             throw new SnapshotFlowException(ErrorKind.StaleStatus, $"Image {request.Image} is not queued any more: somebody has deleted it.");
         }
 
+        // What Glance tells of an image whose contents, none, have arrived.
+        var active = (await images.LockAsync(session, request.Image))!;
+        await notifications.AddAsync(
+            session, [Notification.OfImage("prepare", queued!, now), Notification.OfImage("upload", active, now), Notification.OfImage("activate", active, now)]);
         await quotas.CloseAsync(session, request.Image);
         await actions.FinishAsync(session, request.Server, request.RequestId, error: null, now);
         await servers.ReleaseTaskStateAsync(session, request.Server, request.Image, now);

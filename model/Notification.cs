@@ -35,7 +35,7 @@ public sealed record Notification(string EventType, string PublisherId, string R
     }
 
     /// <summary>What happened to an image. Source: Glance, image notifications.</summary>
-    /// <param name="happened">What follows <c>image.</c>: <c>activate</c>, <c>update</c>, <c>delete</c>.</param>
+    /// <param name="happened">What follows <c>image.</c>: <c>create</c>, <c>prepare</c>, <c>upload</c>, <c>activate</c>, <c>update</c>, <c>delete</c>.</param>
     /// <param name="image">The image as it is afterwards.</param>
     /// <param name="now">When.</param>
     public static Notification OfImage(string happened, Image image, DateTimeOffset now)
@@ -65,5 +65,27 @@ public sealed record Notification(string EventType, string PublisherId, string R
             ["deleted_at"] = image.Status is ImageStatus.Deleted ? now.UtcDateTime : null,
         };
         return new Notification($"image.{happened}", "image.snapshotflow", image.Id.ToString(), JsonSerializer.Serialize(payload), now);
+    }
+
+    /// <summary>What happened to the sharing of an image with a project. Source: Glance, image member notifications.</summary>
+    /// <param name="happened">What follows <c>image.member.</c>: <c>create</c>, <c>update</c>, <c>delete</c>.</param>
+    /// <param name="image">The image; order is kept with what is told of it.</param>
+    /// <param name="member">The project.</param>
+    /// <param name="status"><c>pending</c>, <c>accepted</c> or <c>rejected</c>.</param>
+    /// <param name="createdAt">Since when it is shared.</param>
+    /// <param name="now">When.</param>
+    public static Notification OfImageMember(string happened, ImageId image, string member, string status, DateTimeOffset createdAt, DateTimeOffset now)
+    {
+        var payload = new Dictionary<string, object?>
+        {
+            ["image_id"] = image,
+            ["member_id"] = member,
+            ["status"] = status,
+            ["created_at"] = createdAt.UtcDateTime,
+            ["updated_at"] = now.UtcDateTime,
+            ["deleted"] = happened == "delete",
+            ["deleted_at"] = happened == "delete" ? now.UtcDateTime : null,
+        };
+        return new Notification($"image.member.{happened}", "image.snapshotflow", image.ToString(), JsonSerializer.Serialize(payload), now);
     }
 }

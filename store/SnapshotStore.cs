@@ -74,7 +74,7 @@ public sealed partial class SnapshotStore(Database database)
             FROM snapshots AS s JOIN matching USING (id)
             WHERE position > coalesce((SELECT position FROM matching WHERE id = @Marker), 0)
             ORDER BY position
-            LIMIT @Limit
+            LIMIT @Limit OFFSET @Offset
             """;
         return database.ReadAsync<IReadOnlyList<Snapshot>>(
             async s =>
@@ -237,6 +237,7 @@ public sealed partial class SnapshotStore(Database database)
             (filter.Order ?? SortOrder.NewestFirst).Descending,
             page.Marker,
             page.Limit,
+            page.Offset,
         };
     }
 

@@ -37,7 +37,8 @@ internal static class ImageMembers
         return seen.FirstOrDefault(m => m.Member == member) is { } found ? TypedResults.Ok(MemberView.Of(image, found)) : throw NoMember(id, member);
     }
 
-    private static async Task<Ok<MemberView>> AddAsync(string id, HttpContext context, ImageStore store, Database database, TimeProvider time, CancellationToken ct)
+    private static async Task<Ok<MemberView>> AddAsync(
+        string id, HttpContext context, ImageStore store, NotificationStore notifications, Database database, TimeProvider time, CancellationToken ct)
     {
         var member = new JsonField("body", await JsonBody.ReadAsync(context.Request, ct)).Object(required: ["member"], optional: [])["member"];
         var project = member.Text(MaxLength) is { Length: > 0 } text ? text : throw member.Invalid("Member can't be empty");
@@ -51,23 +52,29 @@ internal static class ImageMembers
             async session =>
             {
                 _ = await store.LockAsync(session, image.Id) ?? throw Fault.NotFound($"No image found with ID {id}");
-                var count = (await store.MembersAsync(session, image.Id)).Count;
-                if (!await store.AddMemberAsync(session, image.Id, project, time.GetUtcNow()))
+                var (count, now) = ((await store.MembersAsync(session, image.Id)).Count, time.GetUtcNow());
+                if (!await store.AddMemberAsync(session, image.Id, project, now))
                 {
                     throw Fault.Conflict($"Member {project} is duplicated for image {image.Id}");
                 }
 
-                return count < MaxMembers
-                    ? TypedResults.Ok(MemberView.Of(image, (await store.MembersAsync(session, image.Id)).Single(m => m.Member == project)))
-                    : throw new Fault(
+                if (count >= MaxMembers)
+                {
+                    throw new Fault(
                         StatusCodes.Status413PayloadTooLarge,
                         $"The limit has been exceeded on the number of allowed image members for this image. Attempted: {count + 1}, Maximum: {MaxMembers}", TimeSpan.Zero);
+                }
+
+                var added = await store.RequireMemberAsync(session, image, project);
+                await notifications.AddAsync(session, [Told("create", image, added, now)]);
+                return TypedResults.Ok(MemberView.Of(image, added));
             },
             ct);
     }
 
     /// <summary>Only the project that it is shared with says what it thinks of it. Clients send <c>member</c> along; the path says who it is.</summary>
-    private static async Task<Ok<MemberView>> AnswerAsync(string id, string member, HttpContext context, ImageStore store, Database database, TimeProvider time, CancellationToken ct)
+    private static async Task<Ok<MemberView>> AnswerAsync(
+        string id, string member, HttpContext context, ImageStore store, NotificationStore notifications, Database database, TimeProvider time, CancellationToken ct)
     {
         var status = new JsonField("body", await JsonBody.ReadAsync(context.Request, ct)).Object(required: ["status"], optional: ["member"])["status"].OneOf(Statuses);
         var (image, seen) = await SeenAsync(id, context, store, database, null, ct);
@@ -78,17 +85,45 @@ internal static class ImageMembers
 
         context.Demand(Policies.ModifyImageMember, PolicyTarget.Of(image.OwnerProjectId).With("member_id", member));
         return await database.WriteAsync(
-            async session => await store.SetMemberStatusAsync(session, image.Id, member, status, time.GetUtcNow())
-                ? TypedResults.Ok(MemberView.Of(image, (await store.MembersAsync(session, image.Id)).Single(m => m.Member == member)))
-                : throw NoMember(id, member),
+            async session =>
+            {
+                var now = time.GetUtcNow();
+                if (!await store.SetMemberStatusAsync(session, image.Id, member, status, now))
+                {
+                    throw NoMember(id, member);
+                }
+
+                var changed = await store.RequireMemberAsync(session, image, member);
+                await notifications.AddAsync(session, [Told("update", image, changed, now)]);
+                return TypedResults.Ok(MemberView.Of(image, changed));
+            },
             ct);
     }
 
-    private static async Task<NoContent> RemoveAsync(string id, string member, HttpContext context, ImageStore store, Database database, CancellationToken ct)
+    private static async Task<NoContent> RemoveAsync(
+        string id, string member, HttpContext context, ImageStore store, NotificationStore notifications, Database database, TimeProvider time, CancellationToken ct)
     {
         var image = await ImageEndpoints.RequireOwnAsync(store, id, context, Policies.DeleteImageMember, ct);
-        return await database.WriteAsync(async session => await store.RemoveMemberAsync(session, image.Id, member) ? TypedResults.NoContent() : throw NoMember(id, member), ct);
+        return await database.WriteAsync(
+            async session =>
+            {
+                var found = (await store.MembersAsync(session, image.Id)).FirstOrDefault(m => m.Member == member);
+                if (found is null || !await store.RemoveMemberAsync(session, image.Id, member))
+                {
+                    throw NoMember(id, member);
+                }
+
+                await notifications.AddAsync(session, [Told("delete", image, found, time.GetUtcNow())]);
+                return TypedResults.NoContent();
+            },
+            ct);
     }
+
+    private static async Task<ImageMember> RequireMemberAsync(this ImageStore store, Session session, Image image, string member) =>
+        (await store.MembersAsync(session, image.Id)).Single(m => m.Member == member);
+
+    private static Notification Told(string happened, Image image, ImageMember member, DateTimeOffset now) =>
+        Notification.OfImageMember(happened, image.Id, member.Member, member.Status, member.CreatedAt, now);
 
     /// <summary>An owner sees all members, a member itself, and nobody else that there are any.</summary>
     private static async Task<(Image Image, IReadOnlyList<ImageMember> Members)> SeenAsync(

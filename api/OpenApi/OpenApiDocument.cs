@@ -99,6 +99,15 @@ internal static class OpenApiDocument
             });
         }
 
+        if (metadata.OfType<Repeatable>().Any())
+        {
+            operation.Parameters.Add(new OpenApiParameter
+            {
+                Name = IdempotencyKey.Header, In = ParameterLocation.Header, Description = "The same key with the same request is the same answer, however often it is sent.",
+                Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+            });
+        }
+
         if (RequestBodies.Of(method, path) is { } body)
         {
             operation.RequestBody = new OpenApiRequestBody

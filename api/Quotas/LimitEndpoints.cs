@@ -26,8 +26,7 @@ internal static class LimitEndpoints
             routes.MapGroup(prefix).RequireAuthorization().RequireOwnProjectInPath().WithMetadata(MicroversionRange.Compute).MapGet("/limits", ComputeAsync);
         }
 
-        routes.MapGroup($"/volume/v3/{ProjectInPath.Segment}").RequireAuthorization().RequireOwnProjectInPath().WithMetadata(MicroversionRange.Volume)
-            .MapGet("/limits", VolumeAsync);
+        routes.MapVolumeGroup("limits", limits => limits.MapGet("", VolumeAsync));
     }
 
     /// <summary>Servers are registered, not created here, so nothing limits them: −1.</summary>

@@ -33,11 +33,13 @@ internal static class QuotaSetEndpoints
             compute.MapPut("/{id}", UpdateComputeAsync);
         }
 
-        var volume = routes.MapGroup($"/volume/v3/{ProjectInPath.Segment}/os-quota-sets").RequireAuthorization().RequireOwnProjectInPath().WithMetadata(MicroversionRange.Volume);
-        volume.MapGet("/{id}", ShowAsync);
-        volume.MapGet("/{id}/defaults", ShowDefaultsAsync);
-        volume.MapPut("/{id}", UpdateAsync);
-        volume.MapDelete("/{id}", ResetAsync);
+        routes.MapVolumeGroup("os-quota-sets", volume =>
+        {
+            volume.MapGet("/{id}", ShowAsync);
+            volume.MapGet("/{id}/defaults", ShowDefaultsAsync);
+            volume.MapPut("/{id}", UpdateAsync);
+            volume.MapDelete("/{id}", ResetAsync);
+        });
     }
 
     private static Ok<QuotaSetDocument> ShowCompute(string id, string rule, HttpContext context, bool detailed = false)

@@ -8,7 +8,9 @@ namespace SnapshotFlow.Api.Requests;
 /// </summary>
 internal static class IdempotencyKey
 {
-    private const string Header = "Idempotency-Key";
+    /// <summary>Its name.</summary>
+    public const string Header = "Idempotency-Key";
+
     private const int MaxLength = 255;
 
     /// <summary>The key; null when the request carries none. 400 unless it is one value of 1 to 255 printable ASCII characters.</summary>

@@ -20,6 +20,15 @@ internal sealed class ListQuery(HttpContext context)
         var text => throw Invalid("limit", text, "It must be a number of 0 or more"),
     };
 
+    /// <summary>Rows to leave out at the beginning of the page; 0 when not said.</summary>
+    public int Offset() => Text("offset") switch
+    {
+        null => 0,
+        var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var offset) => offset,
+        { Length: > 0 } text when text.All(char.IsAsciiDigit) => int.MaxValue,
+        var text => throw Invalid("offset", text, "It must be a number of 0 or more"),
+    };
+
     /// <summary>
     /// The id after which the page begins; null for the first page. What is not a UUID was never the id of anything: <paramref name="unknown"/> says so.
     /// </summary>
@@ -123,7 +132,7 @@ internal sealed class ListQuery(HttpContext context)
     public static Fault Invalid(string name, string value, string why) => Fault.BadRequest($"Invalid input for query parameters {name}. Value: {value}. {why}");
 
     private IEnumerable<KeyValuePair<string, string?>> WithoutMarker =>
-        query.Where(p => p.Key != "marker").SelectMany(p => p.Value, (p, v) => KeyValuePair.Create(p.Key, v));
+        query.Where(p => p.Key is not ("marker" or "offset")).SelectMany(p => p.Value, (p, v) => KeyValuePair.Create(p.Key, v));
 
     /// <summary>PostgreSQL's text has no U+0000: what is asked for with it cannot be there, and cannot be asked.</summary>
     private static IQueryCollection Storable(IQueryCollection query) => query.Any(p => p.Value.Append(p.Key).Any(t => t!.Contains('\0', StringComparison.Ordinal)))

@@ -35,10 +35,8 @@ internal static class SnapshotEndpoints
 
     public static IServiceCollection AddSnapshots(this IServiceCollection services) => services.AddSingleton<SnapshotChanges>().AddSingleton<SnapshotActions>();
 
-    public static void MapSnapshots(this IEndpointRouteBuilder routes)
+    public static void MapSnapshots(this IEndpointRouteBuilder routes) => routes.MapVolumeGroup("snapshots", snapshots =>
     {
-        var snapshots = routes.MapGroup($"/volume/v3/{ProjectInPath.Segment}/snapshots")
-            .RequireAuthorization().RequireOwnProjectInPath().WithMetadata(MicroversionRange.Volume);
         snapshots.MapGet("", ListAsync);
         snapshots.MapGet("/detail", ListDetailAsync);
         snapshots.MapGet("/{id}", ShowAsync);
@@ -52,7 +50,7 @@ internal static class SnapshotEndpoints
         snapshots.MapPut("/{id}/metadata/{key}", SnapshotMetadata.SetOneAsync);
         snapshots.MapDelete("/{id}/metadata/{key}", SnapshotMetadata.DeleteOneAsync);
         snapshots.MapPost("/{id}/action", (string id, HttpContext context, SnapshotActions actions, CancellationToken ct) => actions.ActAsync(id, context, ct));
-    }
+    });
 
     private static Task<Ok<SnapshotList<SnapshotSummary>>> ListAsync(HttpContext context, SnapshotStore store, CancellationToken ct) =>
         PageAsync(context, store, SnapshotSummary.Of, ct);
@@ -115,7 +113,7 @@ internal static class SnapshotEndpoints
         }
 
         var project = Project(query, caller);
-        var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.NotFound($"Snapshot {text} could not be found.")));
+        var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.NotFound($"Snapshot {text} could not be found.")), query.Offset());
         var filter = Filter(query, version);
         var snapshots = filter is null ? [] : await store.ListAsync(project, filter with { Order = order }, page, ct);
         int? count = version < Counted || !query.Switch("with_count") ? null : filter is null ? 0 : await store.CountAsync(project, filter, ct);

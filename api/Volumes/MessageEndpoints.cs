@@ -17,13 +17,12 @@ internal static class MessageEndpoints
 
     private static readonly Microversion Introduced = new(3, 3);
 
-    public static void MapMessages(this IEndpointRouteBuilder routes)
+    public static void MapMessages(this IEndpointRouteBuilder routes) => routes.MapVolumeGroup("messages", messages =>
     {
-        var messages = routes.MapGroup($"/volume/v3/{ProjectInPath.Segment}/messages").RequireAuthorization().RequireOwnProjectInPath().WithMetadata(MicroversionRange.Volume);
         messages.MapGet("", ListAsync);
         messages.MapGet("/{id}", ShowAsync);
         messages.MapDelete("/{id}", DeleteAsync);
-    }
+    });
 
     private static async Task<Ok<MessageList>> ListAsync(HttpContext context, UserMessageStore store, TimeProvider time, CancellationToken ct)
     {

@@ -21,14 +21,13 @@ internal static class ServiceEndpoints
     private const string Binary = "cinder-volume";
     private const int LongestHost = 255;
 
-    public static void MapServices(this IEndpointRouteBuilder routes)
+    public static void MapServices(this IEndpointRouteBuilder routes) => routes.MapVolumeGroup("os-services", services =>
     {
-        var services = routes.MapGroup($"/volume/v3/{ProjectInPath.Segment}/os-services").RequireAuthorization().RequireOwnProjectInPath().WithMetadata(MicroversionRange.Volume);
         services.MapGet("", ListAsync);
         services.MapPut("/freeze", (HttpContext context, BackendStore store, TimeProvider time, CancellationToken ct) =>
             ChangeAsync(context, Policies.FreezeHost, host => store.FreezeAsync(host, time.GetUtcNow(), ct), ct));
         services.MapPut("/thaw", (HttpContext context, BackendStore store, CancellationToken ct) => ChangeAsync(context, Policies.ThawHost, host => store.ThawAsync(host, ct), ct));
-    }
+    });
 
     private static async Task<Ok<ServiceList>> ListAsync(HttpContext context, BackendStore store, ITemporalClient temporal, IOptions<RunOptions> options, CancellationToken ct)
     {

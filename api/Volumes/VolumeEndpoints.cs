@@ -20,16 +20,22 @@ internal static class VolumeEndpoints
 
     /// <summary>From here on an image that was made of a server stands for the snapshot of its root. Source: Cinder.</summary>
     private static readonly Microversion ImagesAreSnapshots = new(3, 46);
+    private static readonly Microversion UnknownFiltersRefused = new(3, 31);
 
-    public static void MapVolumes(this IEndpointRouteBuilder routes)
+    /// <summary>The filters that Cinder's own file allows of what volumes have here, and what is no filter.</summary>
+    private static readonly string[] Understood =
+    [
+        "limit", "marker", "offset", "sort", "sort_key", "sort_dir", "all_tenants", "project_id", "name", "status", "bootable", "migration_status", "availability_zone", "metadata",
+    ];
+
+    public static void MapVolumes(this IEndpointRouteBuilder routes) => routes.MapVolumeGroup("volumes", volumes =>
     {
-        var volumes = routes.MapGroup($"/volume/v3/{ProjectInPath.Segment}/volumes").RequireAuthorization().RequireOwnProjectInPath().WithMetadata(MicroversionRange.Volume);
         volumes.MapGet("", ListAsync);
         volumes.MapGet("/detail", ListDetailAsync);
         volumes.MapGet("/{id}", ShowAsync);
         volumes.MapPost("", CreateAsync).RepeatableByKey(Policies.CreateVolume);
         volumes.MapDelete("/{id}", DeleteAsync);
-    }
+    });
 
     private static Task<Ok<VolumeList<VolumeSummary>>> ListAsync(HttpContext context, VolumeStore store, CancellationToken ct) =>
         PageAsync(context, store, (page, _) => Task.FromResult(page.Select(v => VolumeSummary.Of(v, context))), ct);
@@ -126,9 +132,18 @@ internal static class VolumeEndpoints
         context.Demand(Policies.ListVolumes);
         var query = new ListQuery(context);
         query.RequireNewestFirst();
-        var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.NotFound($"Volume {text} could not be found.")));
+        var version = context.Microversion();
+        if (version >= UnknownFiltersRefused && !caller.IsAdmin)
+        {
+            query.RequireKnown(Understood);
+        }
+
+        var filter = new VolumeFilter(
+            query.Text("name"), query.Text("status"), query.Text("bootable") is null ? null : query.Switch("bootable"), query.Text("migration_status"), query.Text("availability_zone"),
+            query.Text("metadata") is { } metadata ? DictionaryLiteral.Parse(metadata) : null);
+        var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.NotFound($"Volume {text} could not be found.")), query.Offset());
         var everywhere = caller.IsAdmin && query.Switch("all_tenants");
-        var found = await store.ListAsync(everywhere ? query.Text("project_id") : caller.ProjectId, page, ct);
+        var found = await store.ListAsync(everywhere ? query.Text("project_id") : caller.ProjectId, filter, page, ct);
         IReadOnlyList<Link>? links = page.Limit > 0 && found.Count == page.Limit ? [Link.Next(context.Url(query.NextPage(found[^1].Id)))] : null;
         return TypedResults.Ok(new VolumeList<T>((await views(found, ct)).ToList(), links));
     }

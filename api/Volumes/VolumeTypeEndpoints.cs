@@ -13,12 +13,11 @@ namespace SnapshotFlow.Api.Volumes;
 /// <summary>The volume types that an administrator registered. Source: Cinder API v3, <c>types</c>.</summary>
 internal static class VolumeTypeEndpoints
 {
-    public static void MapVolumeTypes(this IEndpointRouteBuilder routes)
+    public static void MapVolumeTypes(this IEndpointRouteBuilder routes) => routes.MapVolumeGroup("types", types =>
     {
-        var types = routes.MapGroup($"/volume/v3/{ProjectInPath.Segment}/types").RequireAuthorization().RequireOwnProjectInPath().WithMetadata(MicroversionRange.Volume);
         types.MapGet("", ListAsync);
         types.MapGet("/{id}", ShowAsync);
-    }
+    });
 
     private static async Task<Ok<TypeList>> ListAsync(HttpContext context, InventoryStore store, CancellationToken ct)
     {

@@ -285,7 +285,8 @@ public sealed partial class DevelopmentStack : IAsyncDisposable
             await Postgres.EnsureDatabaseAsync(TemporalDatabaseName, ct);
             histories = Postgres.ConnectionString(TemporalDatabaseName);
         }
-        Temporal = await TemporalServer.StartAsync(Settings, State, () => programs.TemporalDev, Port(options.TemporalPort, Settings.Ports.Temporal, 1), histories, ct);
+        var telemetry = options.Settings.Where(s => s.Key.StartsWith("OTEL_", StringComparison.Ordinal));
+        Temporal = await TemporalServer.StartAsync(Settings, State, () => programs.TemporalDev, Port(options.TemporalPort, Settings.Ports.Temporal, 1), histories, telemetry, ct);
         undo.Add(Temporal.DisposeAsync);
         report($"Temporal ({Temporal.Description}) on {Temporal.Address}, namespace {Temporal.Namespace}");
 

@@ -21,7 +21,7 @@ public sealed record StackOptions
     /// <summary>Unix socket that the workers ask what shall go wrong before, in and after every activity: their <c>Workers:FailpointSocket</c>. Null: none.</summary>
     public string? FailpointSocket { get; init; }
 
-    /// <summary>Further configuration of API and workers, by environment variable.</summary>
+    /// <summary>Further configuration of API and workers, by environment variable; <c>OTEL_*</c> is for an embedded Temporal too.</summary>
     public IReadOnlyDictionary<string, string?> Settings { get; init; } = new Dictionary<string, string?>();
 
     /// <summary>Port of the API; null as <c>temporal-dev.yaml</c> says.</summary>

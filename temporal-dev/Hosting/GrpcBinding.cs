@@ -40,7 +40,7 @@ internal sealed partial class GrpcBinding(ILogger<GrpcBinding> logger)
         where TRequest : class, IMessage<TRequest>, new()
         where TResponse : class, IMessage<TResponse>, new() => builder.AddMethod(
             new Method<TRequest, TResponse>(MethodType.Unary, service, method.Name, MarshallerOf<TRequest>(), MarshallerOf<TResponse>()),
-            Guard(method.Name, method.CreateDelegate<UnaryServerMethod<TRequest, TResponse>>(implementation)));
+            Tracing.Traced(service, method.Name, Guard(method.Name, method.CreateDelegate<UnaryServerMethod<TRequest, TResponse>>(implementation))));
 
     private UnaryServerMethod<TRequest, TResponse> Guard<TRequest, TResponse>(string name, UnaryServerMethod<TRequest, TResponse> method)
         where TRequest : class

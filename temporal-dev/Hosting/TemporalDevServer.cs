@@ -140,6 +140,7 @@ public sealed class TemporalDevServer : IAsyncDisposable
 
         // What logs requests would make an activity for each of them, for nobody.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+        builder.AddTracing();
         builder.Services.AddGrpc(grpc =>
         {
             grpc.MaxReceiveMessageSize = MaxMessageBytes;

@@ -8,19 +8,28 @@ using SnapshotFlow.Tests.Store;
 namespace SnapshotFlow.Tests.Api;
 
 /// <summary>What callers change of snapshots and images, and how they find them in lists; nobody is behind the api.</summary>
-public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixture<ApiAlone>
+public sealed class ChangingThings(ApiAlone alone) : IAsyncDisposable, IClassFixture<ApiAlone>
 {
     private const string Patch = "application/openstack-images-v2.1-json-patch";
 
-    private ApiUnderTest api = null!;
+    private ApiUnderTest api = alone.Api;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
+    private string Volumes => $"/volume/v3/{api.Tokens.Project}/volumes";
+
     private string Snapshots => $"/volume/v3/{api.Tokens.Project}/snapshots";
 
-    public async ValueTask InitializeAsync() => api = await ApiUnderTest.StartAsync(await alone.Postgres.CreateDatabaseAsync(migrated: true));
+    public async ValueTask DisposeAsync()
+    {
+        if (api != alone.Api)
+        {
+            await api.DisposeAsync();
+        }
+    }
 
-    public ValueTask DisposeAsync() => api.DisposeAsync();
+    /// <summary>An api whose projects have nothing yet, for tests of whole lists.</summary>
+    private async Task BeginWithNothingAsync() => api = await ApiUnderTest.StartAsync(await alone.Postgres.CreateDatabaseAsync(migrated: true));
 
     [Fact]
     public async Task A_snapshot_is_renamed_and_told_of_and_nothing_but_name_and_description_can_be_said()
@@ -105,6 +114,7 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
     [Fact]
     public async Task Snapshots_are_sorted_filtered_counted_and_paged_as_asked()
     {
+        await BeginWithNothingAsync();
         var (b, a, c) = (await SnapshotAsync("b", 0), await SnapshotAsync("a", 1), await SnapshotAsync("c", 2));
         await api.PostAsync($"{Snapshots}/{a.Id}/metadata", api.Tokens.Member, new { metadata = new { colour = "red" } });
         Assert.Equal(["c", "a", "b"], await NamesAsync(""));
@@ -120,17 +130,58 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
         Assert.Empty(await NamesAsync("?status=error"));
         Assert.Equal(["b", "a"], await NamesAsync("?sort=created_at:asc&limit=2"));
         Assert.Equal(["c"], await NamesAsync($"?sort=created_at:asc&limit=2&marker={a.Id}"));
+        Assert.Equal(["a"], await NamesAsync("?sort=created_at:asc&limit=1&offset=1"));
+        Assert.Empty(await NamesAsync("?offset=99999999999"));
         var counted = await api.GetAsync(Snapshots + "?limit=1&with_count=true", api.Tokens.Reader, Version("3.45"));
         Assert.Equal((1, 3), (counted.Json.GetProperty("snapshots").GetArrayLength(), counted.Json.GetProperty("count").GetInt32()));
         Assert.False((await api.GetAsync(Snapshots + "?with_count=true", api.Tokens.Reader)).Json.TryGetProperty("count", out _));
         Assert.NotEqual(c.Id, a.Id);
-        foreach (var bad in new[] { "?sort=name:asc", "?sort_key=colour", "?sort=id:up", "?sort=id&sort_key=id", "?limit=-1", "?limit=x" })
+        foreach (var bad in new[] { "?sort=name:asc", "?sort_key=colour", "?sort=id:up", "?sort=id&sort_key=id", "?limit=-1", "?limit=x", "?offset=-1", "?offset=x" })
         {
             (await api.GetAsync(Snapshots + bad, api.Tokens.Reader)).IsFault(400, "badRequest");
         }
 
         (await api.GetAsync(Snapshots + "?metadata=red", api.Tokens.Reader, Version("3.22"))).IsFault(400, "badRequest");
         (await api.GetAsync(Snapshots + "?colour=red", api.Tokens.Reader, Version("3.31"))).IsFault(400, "badRequest");
+    }
+
+    [Fact]
+    public async Task Volumes_are_found_by_what_they_are()
+    {
+        await BeginWithNothingAsync();
+        var server = Given.Server(api.Tokens.Project);
+        var (root, data) = (Given.Volume(server.ProjectId, bootable: true) with { Name = "root" }, Given.Volume(server.ProjectId) with { Name = "data", Status = "available", AvailabilityZone = "west", MigrationStatus = "success" });
+        await api.Service<ServerStore>().RegisterAsync(Given.Registration(server, root, data), Given.Now, Ct);
+        Assert.Equal(2, (await VolumeNamesAsync("")).Count);
+        Assert.Equal(["root"], await VolumeNamesAsync("?name=root"));
+        Assert.Equal(["data"], await VolumeNamesAsync("?status=available"));
+        Assert.Equal(["root"], await VolumeNamesAsync("?bootable=true"));
+        Assert.Equal(["data"], await VolumeNamesAsync("?availability_zone=west"));
+        Assert.Equal(["root"], await VolumeNamesAsync("?migration_status=none"));
+        Assert.Empty(await VolumeNamesAsync("?metadata={'a': 'b'}"));
+        Assert.Single(await VolumeNamesAsync("?offset=1"));
+        Assert.Equal(2, (await VolumeNamesAsync("?colour=red")).Count);
+        (await api.GetAsync($"{Volumes}?colour=red", api.Tokens.Reader, Version("3.31"))).IsFault(400, "badRequest");
+        (await api.GetAsync($"{Volumes}?metadata=red", api.Tokens.Reader)).IsFault(400, "badRequest");
+        (await api.GetAsync($"{Volumes}?offset=x", api.Tokens.Reader)).IsFault(400, "badRequest");
+    }
+
+    [Fact]
+    public async Task From_3_67_on_the_project_may_be_left_out_of_the_path()
+    {
+        var snapshot = await SnapshotAsync("short");
+        Task<Answer> Get(string path, string version, string? token = null) => api.GetAsync($"/volume/v3/{path}", token ?? api.Tokens.Reader, Version(version));
+        foreach (var path in new[] { "snapshots", "snapshots/detail", $"snapshots/{snapshot.Id}", $"snapshots/{snapshot.Id}/metadata", "volumes", $"volumes/{snapshot.VolumeId}", "limits", "types", "messages", $"os-quota-sets/{api.Tokens.Project}" })
+        {
+            Assert.Equal(HttpStatusCode.OK, (await Get(path, "3.67")).Status);
+            (await Get(path, "3.66")).IsFault(404, "itemNotFound");
+        }
+
+        (await Get($"snapshots/{snapshot.Id}", "3.67", api.Tokens.OtherMember)).IsFault(404, "itemNotFound", $"Snapshot {snapshot.Id} could not be found.");
+        (await Get("os-services", "3.67")).IsFault(403, "forbidden");
+        Assert.Equal(401, (int)(await api.GetAsync("/volume/v3/snapshots", null, Version("3.67"))).Status);
+        var page = (await Get("snapshots?limit=1", "3.67")).Json.GetProperty("snapshots_links")[0].GetProperty("href").GetString()!;
+        Assert.Contains("/volume/v3/snapshots?limit=1&marker=", page, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -196,6 +247,7 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
     [Fact]
     public async Task Images_are_sorted_and_filtered_by_everything_that_Glance_knows()
     {
+        await BeginWithNothingAsync();
         var (one, two, three) = (
             await ImageAsync(name: "b", at: Given.Now), await ImageAsync(name: "a", at: Given.Now.AddMinutes(1)), await ImageAsync(name: "c", at: Given.Now.AddMinutes(2)));
         await PatchTextAsync(two, """[{"op": "replace", "path": "/tags", "value": ["gold", "new"]}, {"op": "replace", "path": "/protected", "value": true}]""");
@@ -221,6 +273,7 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
     [Fact]
     public async Task A_shared_image_is_seen_by_its_members_who_say_what_they_think_of_it()
     {
+        await BeginWithNothingAsync();
         var id = await ImageAsync();
         var members = $"/image/v2/images/{id}/members";
         (await api.PostAsync(members, api.Tokens.Member, new { member = api.Tokens.OtherProject })).IsImageFault(403, "Forbidden", "Only shared images have members.");
@@ -248,6 +301,9 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
         Assert.Equal(HttpStatusCode.NoContent, (await api.DeleteAsync($"{members}/{api.Tokens.OtherProject}", api.Tokens.Member)).Status);
         Assert.Equal(404, (int)(await api.DeleteAsync($"{members}/{api.Tokens.OtherProject}", api.Tokens.Member)).Status);
         Assert.Equal(404, (int)(await api.GetAsync($"/image/v2/images/{id}", api.Tokens.OtherMember)).Status);
+        Assert.Equal(
+            ["image.update", "image.member.create", "image.member.update", "image.member.delete"],
+            (await api.Service<NotificationStore>().OfResourceAsync(id.ToString(), Ct)).Select(n => n.EventType));
     }
 
     [Fact]
@@ -281,6 +337,9 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncLifetime, IClassFixtu
 
     private async Task<List<string?>> NamesAsync(string query, string version = "3.0") =>
         [.. (await api.GetAsync(Snapshots + query, api.Tokens.Reader, Version(version))).Json.GetProperty("snapshots").EnumerateArray().Select(s => s.GetProperty("name").GetString())];
+
+    private async Task<List<string?>> VolumeNamesAsync(string query) =>
+        [.. (await api.GetAsync(Volumes + query, api.Tokens.Reader)).Json.GetProperty("volumes").EnumerateArray().Select(v => v.GetProperty("name").GetString())];
 
     private async Task<List<string?>> ImageNamesAsync(string query) =>
         [.. (await api.GetAsync("/image/v2/images?" + query, api.Tokens.Reader)).Json.GetProperty("images").EnumerateArray().Select(i => i.GetProperty("name").GetString())];

@@ -30,10 +30,24 @@ public sealed class ClientAndStack : IAsyncLifetime
     {
         Stack = await DevelopmentStack.StartAsync(new StackOptions { StateDirectory = Path.Combine(directory.FullName, "state"), Ephemeral = true }, _ => { }, CancellationToken.None);
         await ClientFiles.WriteAsync(directory.FullName, Stack.Api, Stack.Accounts, CancellationToken.None);
-        Server = await GuestServer.StartAsync(Stack, new GuestServerOptions { Name = "web" }, CancellationToken.None);
+        Server = await GuestServer.StartAsync(Stack, new GuestServerOptions { Name = "web", Pause = TimeSpan.FromMilliseconds(20) }, CancellationToken.None);
         await new QuotaStore(Stack.Database).SetLimitAsync(Tokens.TenantProject, Quota.Snapshots, 500, CancellationToken.None);
-        Demo = await OpenStackClient.StartAsync(Path.Combine(directory.FullName, "openrc"), CancellationToken.None);
-        Admin = await OpenStackClient.StartAsync(Path.Combine(directory.FullName, "openrc-admin"), CancellationToken.None);
+        var clients = await Task.WhenAll(
+            new[] { "openrc", "openrc-admin" }.Select(file => OpenStackClient.StartAsync(Path.Combine(directory.FullName, file), CancellationToken.None)));
+        (Demo, Admin) = (clients[0], clients[1]);
+    }
+
+    /// <summary>
+    /// Makes an image of the server and returns what <c>image show</c> says of it. The client's own <c>--wait</c> looks every five seconds; most tests are not about that.
+    /// </summary>
+    public async Task<Said> MakeImageAsync(string arguments)
+    {
+        var id = (await Demo.RunAsync($"server image create {arguments} -f value -c id")).Succeeds().Out.Trim();
+        Said image = null!;
+        await Wait.UntilAsync(
+            $"image {id} to be active", TimeSpan.FromMinutes(1),
+            async _ => (image = (await Demo.RunAsync($"image show {id} -f json")).Succeeds())["status"] == "active", TestContext.Current.CancellationToken);
+        return image;
     }
 
     public async ValueTask DisposeAsync()

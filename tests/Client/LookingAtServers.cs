@@ -83,7 +83,7 @@ public sealed class LookingAtServers(ClientAndStack both)
     [Fact]
     public async Task Server_event_list_and_show()
     {
-        (await Demo.RunAsync("server image create --wait --name for-events web -f json")).Succeeds();
+        await both.MakeImageAsync("--name for-events web");
         var events = (await Demo.RunAsync("server event list web --long -f json")).Succeeds();
         Assert.Equal("createImage", events.Column("Action")[0]);
         Assert.Equal(Id, events.Column("Server ID")[0]);
@@ -105,7 +105,7 @@ public sealed class LookingAtServers(ClientAndStack both)
         var all = (await Demo.RunAsync("--os-compute-api-version 2.58 server event list web -f json")).Succeeds().Column("Request ID");
         if (all.Count == 0)
         {
-            (await Demo.RunAsync("server image create --wait --name for-pages web -f json")).Succeeds();
+            await both.MakeImageAsync("--name for-pages web");
             all = (await Demo.RunAsync("--os-compute-api-version 2.58 server event list web -f json")).Succeeds().Column("Request ID");
         }
 

@@ -1,5 +1,6 @@
 using SnapshotFlow.Model;
 using SnapshotFlow.Stack;
+using SnapshotFlow.Store;
 
 namespace SnapshotFlow.Tests.Client;
 
@@ -28,14 +29,14 @@ public sealed class MakingImages(ClientAndStack both)
     [Fact]
     public async Task Server_image_create_without_a_name_takes_the_servers()
     {
-        var image = (await Demo.RunAsync("server image create --wait web -f json")).Succeeds();
+        var image = await both.MakeImageAsync("web");
         Assert.Equal("web", image["name"]);
     }
 
     [Fact]
     public async Task Server_image_create_with_properties()
     {
-        var image = (await Demo.RunAsync($"server image create --wait --name with-{Guid.NewGuid():N} --property purpose=backup --property \"note=a b c\" web -f json")).Succeeds();
+        var image = await both.MakeImageAsync($"--name with-{Guid.NewGuid():N} --property purpose=backup --property \"note=a b c\" web");
         var properties = image.Json.GetProperty("properties");
         Assert.Equal(("backup", "a b c"), (properties.GetProperty("purpose").GetString(), properties.GetProperty("note").GetString()));
     }
@@ -44,7 +45,7 @@ public sealed class MakingImages(ClientAndStack both)
     public async Task Image_list_show_and_filter()
     {
         var name = $"listed-{Guid.NewGuid():N}";
-        var id = (await Demo.RunAsync($"server image create --wait --name {name} --property shelf={name} web -f json")).Succeeds()["id"];
+        var id = (await both.MakeImageAsync($"--name {name} --property shelf={name} web"))["id"];
         Assert.Contains(name, (await Demo.RunAsync("image list -f json")).Succeeds().Column("Name"));
         Assert.Equal([id], (await Demo.RunAsync($"image list --name {name} -f json")).Succeeds().Column("ID"));
         Assert.Equal([id], (await Demo.RunAsync($"image list --property shelf={name} --private -f json")).Succeeds().Column("ID"));
@@ -60,7 +61,7 @@ public sealed class MakingImages(ClientAndStack both)
     public async Task The_snapshots_of_an_image_are_listed_and_shown()
     {
         var name = $"cut-{Guid.NewGuid():N}";
-        (await Demo.RunAsync($"server image create --wait --name {name} web -f json")).Succeeds();
+        await both.MakeImageAsync($"--name {name} web");
         var snapshots = (await Demo.RunAsync($"volume snapshot list --name \"snapshot for {name}\" --long -f json")).Succeeds();
         Assert.Equal(3, snapshots.Json.GetArrayLength());
         Assert.All(snapshots.Column("Status"), s => Assert.Equal("available", s));
@@ -84,6 +85,19 @@ public sealed class MakingImages(ClientAndStack both)
     {
         await using var server = await GuestServer.StartAsync(both.Stack, new() { Name = "rescued", State = VmState.Rescued, WithGuest = false }, TestContext.Current.CancellationToken);
         (await Demo.RunAsync($"server image create --name never {server.Id}")).Fails("409", $"Cannot 'createImage' instance {server.Id} while it is in vm_state rescued");
+    }
+
+    [Fact]
+    public async Task A_server_whose_root_is_no_volume_is_409()
+    {
+        var server = new Server
+        {
+            Id = ServerId.New(), ProjectId = Tokens.TenantProject, UserId = Tokens.TenantUser, Name = "local", VmState = VmState.Stopped, ImageRef = Guid.NewGuid().ToString(),
+            LaunchedAt = TimeProvider.System.GetUtcNow(),
+        };
+        await new ServerStore(both.Stack.Database).RegisterAsync(
+            new(server, [new BlockDevice { SourceType = "image", DestinationType = "local", BootIndex = 0 }], []), TimeProvider.System.GetUtcNow(), TestContext.Current.CancellationToken);
+        (await Demo.RunAsync($"server image create --name never {server.Id}")).Fails("409", "its root disk is not a volume, and only volume-backed servers are supported.");
     }
 
     [Fact]

@@ -21,6 +21,8 @@ public sealed class WorkingWithVolumes(ClientAndStack both)
         Assert.Equal("1", root["size"]);
         Assert.Equal(both.Server.Id.ToString(), root.Json.GetProperty("attachments")[0].GetProperty("server_id").GetString());
         Assert.Equal(Root, (await Demo.RunAsync("volume show web-vda -f json")).Succeeds()["id"]);
+        Assert.Equal([Root], (await Demo.RunAsync("volume list --name web-vda -f json")).Succeeds().Column("ID"));
+        Assert.DoesNotContain(Root, (await Demo.RunAsync("volume list --status available -f json")).Succeeds().Column("ID"));
     }
 
     [Fact]
@@ -63,7 +65,7 @@ public sealed class WorkingWithVolumes(ClientAndStack both)
     public async Task Image_delete_takes_its_snapshots_along()
     {
         var name = $"doomed-{Guid.NewGuid():N}";
-        (await Demo.RunAsync($"server image create --wait --name {name} web -f json")).Succeeds();
+        await both.MakeImageAsync($"--name {name} web");
         (await Demo.RunAsync($"image delete {name}")).Succeeds();
         (await Demo.RunAsync($"image show {name}")).Fails($"No Image found for {name}");
         await WaitAsync($"volume snapshot list --name \"snapshot for {name}\" -f json", s => s.Json.GetArrayLength() == 0);

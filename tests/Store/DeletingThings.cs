@@ -152,7 +152,7 @@ public sealed class DeletingThings : IClassFixture<StoreDatabase>
         Assert.Empty(await db.Snapshots.ListAsync(owner.ProjectId, new SnapshotFilter(), new Page(10), None));
         Assert.Equal(0, await InUseAsync(owner.ProjectId, Quota.Snapshots));
         Assert.Equal((RunStatus.Completed, 0), ((await db.Operations.FindVisibleAsync(delete.Operation, owner, None))!.Status, (await db.Operations.FindVisibleAsync(delete.Operation, owner, None))!.Leftovers.Count));
-        Assert.Equal(["image.delete"], (await db.Notifications.OfResourceAsync(request.Image.ToString(), None)).Select(n => n.EventType));
+        Assert.Equal(["image.create", "image.prepare", "image.upload", "image.activate", "image.delete"], (await db.Notifications.OfResourceAsync(request.Image.ToString(), None)).Select(n => n.EventType));
         Assert.Null(await db.Operations.FindVisibleAsync(delete.Operation, Given.Member(Given.Project()), None));
         await RefusesAsync(ErrorKind.NotFound, () => keeping.Images.BeginDeleteImageAsync(Delete(request)));
     }

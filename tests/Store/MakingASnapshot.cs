@@ -274,7 +274,7 @@ public sealed class MakingASnapshot : IClassFixture<StoreDatabase>
             }
 
             var snapshots = await db.Snapshots.ListAsync(project, new SnapshotFilter(), new Page(100), None);
-            var living = await db.Volumes.ListAsync(project, new Page(100), None);
+            var living = await db.Volumes.ListAsync(project, new(), new Page(100), None);
             Assert.Equal((snapshots.Count, living.Count), (await InUseAsync(project, Quota.Snapshots), await InUseAsync(project, Quota.Volumes)));
             Assert.Equal(snapshots.Sum(s => s.SizeGib) + living.Sum(v => v.SizeGib), await InUseAsync(project, Quota.Gigabytes));
             Assert.Equal(

@@ -103,7 +103,7 @@ public sealed class Registering : IClassFixture<StoreDatabase>
         Assert.NotNull(await db.Volumes.FindVisibleAsync(volume.Id, Given.Admin(), None));
         Assert.Null(await db.Volumes.FindVisibleAsync(volume.Id, Given.Member(other), None));
         Assert.Equal([server.Id], (await db.Servers.ListAsync(project, new Page(10), None)).Select(s => s.Id));
-        Assert.Equal([volume.Id], (await db.Volumes.ListAsync(project, new Page(10), None)).Select(v => v.Id));
+        Assert.Equal([volume.Id], (await db.Volumes.ListAsync(project, new(), new Page(10), None)).Select(v => v.Id));
         Assert.Empty(await db.Servers.ListAsync(other, new Page(10), None));
     }
 }

@@ -21,7 +21,7 @@ public sealed class TracingTheProduct(TracedStack traced) : IClassFixture<Traced
         var image = await traced.Tenant.CreateImageAsync(server.Id, "traced", Ct);
         Assert.Equal("completed", (await traced.Tenant.WaitForEndAsync(image, Patience, Ct)).Status);
 
-        var trace = await TraceOfAsync(image, t => t.Any(s => s.Name == "CompleteWorkflow:CreateImage"));
+        var trace = await TraceOfAsync(image, t => t.Any(s => s.Name == "CompleteWorkflow:CreateImage") && t.Any(s => s.Name.EndsWith("/ExecuteMultiOperation", StringComparison.Ordinal)));
         var request = Assert.Single(trace, s => s.ParentId == "");
         Assert.Equal("snapshotflow-api", request.Service);
         Assert.Matches("^POST .*/servers/{.*}/action$", request.Name);
@@ -42,6 +42,10 @@ public sealed class TracingTheProduct(TracedStack traced) : IClassFixture<Traced
             var driver = Below(Below(cut, trace, "RunActivity:CreateVolumeSnapshot").Single(), trace, "create_snapshot file").Single();
             Assert.Contains(server.Volumes, v => v.ToString() == driver.Attributes["snapshotflow.volume.id"]);
         }
+
+        // The embedded Temporal says when each call reached it, under whoever made it.
+        Assert.Equal("temporal-dev", Below(start, trace, "temporal.api.workflowservice.v1.WorkflowService/ExecuteMultiOperation").Single().Service);
+        Assert.All(trace.Where(s => s.Service == "temporal-dev"), s => Assert.Contains(trace, parent => parent.SpanId == s.ParentId));
 
         Assert.Single(Descendants(Below(run, trace, "StartActivity:Quiesce").Single(), trace), s => s.Name == "guest-fsfreeze-freeze");
         Assert.Contains(Descendants(Below(run, trace, "StartActivity:Unquiesce").Single(), trace), s => s.Name == "guest-fsfreeze-thaw");

@@ -34,7 +34,7 @@ public sealed class ArchitectureTests
         { Telemetry, [], ["Temporalio", "OpenTelemetry", "Google.Protobuf"] },
         { Workers, [Model, Workflows, Drivers, Store, Activities, Telemetry], ["Temporalio", "Npgsql", "Google.Protobuf", "Spectre.Console"] },
         { Api, [Model, Workflows, Store, Telemetry], ["Temporalio", "Google.Protobuf", "OpenTelemetry", "Npgsql", "YamlDotNet"] },
-        { TemporalDev, [], ["Temporalio", "Google.Protobuf", "NexusRpc", "Grpc.", "Npgsql", "YamlDotNet"] },
+        { TemporalDev, [], ["Temporalio", "Google.Protobuf", "NexusRpc", "Grpc.", "Npgsql", "YamlDotNet", "OpenTelemetry"] },
     };
 
     [Theory]

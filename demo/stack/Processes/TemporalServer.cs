@@ -51,9 +51,10 @@ public sealed class TemporalServer : IAsyncDisposable
     /// <param name="embeddedProgram">Path of the embedded server, asked for only when it is chosen.</param>
     /// <param name="port">Port for a server that is started.</param>
     /// <param name="histories">Connection string of the database in which an embedded server keeps everything; null to keep it in memory.</param>
+    /// <param name="telemetry"><c>OTEL_*</c> variables for an embedded server.</param>
     /// <param name="ct">Ends the start; what was started is stopped.</param>
     public static Task<TemporalServer> StartAsync(
-        TemporalDevSettings settings, StackState state, Func<string> embeddedProgram, int port, string? histories, CancellationToken ct)
+        TemporalDevSettings settings, StackState state, Func<string> embeddedProgram, int port, string? histories, IEnumerable<KeyValuePair<string, string?>> telemetry, CancellationToken ct)
     {
         var ns = Variable("TEMPORAL_NAMESPACE") ?? settings.Namespace;
         if (Variable("TEMPORAL_ADDRESS") is { } address)
@@ -66,7 +67,7 @@ public sealed class TemporalServer : IAsyncDisposable
             TemporalChoice.Address => throw new StackException($"{settings.Path} says server: address; set TEMPORAL_ADDRESS to host:port of a Temporal server"),
             TemporalChoice.Cli when commandLine is null => throw new StackException($"{settings.Path} says server: cli, but there is no 'temporal' on PATH; install the Temporal CLI or choose server: embedded"),
             TemporalChoice.Cli or TemporalChoice.Auto when commandLine is not null => LaunchAsync(CommandLine(commandLine, settings, ns, port), "temporal CLI development server", ns, port, state, ct),
-            _ => LaunchAsync(Embedded(embeddedProgram(), settings, ns, port, histories), "embedded", ns, port, state, ct),
+            _ => LaunchAsync(Embedded(embeddedProgram(), settings, ns, port, histories, telemetry), "embedded", ns, port, state, ct),
         };
     }
 
@@ -99,11 +100,12 @@ public sealed class TemporalServer : IAsyncDisposable
         }
     }
 
-    private static ChildCommand Embedded(string program, TemporalDevSettings settings, string ns, int port, string? histories) =>
+    private static ChildCommand Embedded(
+        string program, TemporalDevSettings settings, string ns, int port, string? histories, IEnumerable<KeyValuePair<string, string?>> telemetry) =>
         new("temporal", program, ["server", "start-dev", "--port", $"{port}", "--namespace", ns, "--ip", "127.0.0.1", "--config", settings.Path])
         {
             // It holds a password: a process's arguments can be read by everybody.
-            Environment = new Dictionary<string, string?> { ["TEMPORAL_DEV_DB"] = histories },
+            Environment = new Dictionary<string, string?>(telemetry) { ["TEMPORAL_DEV_DB"] = histories },
         };
 
     private static ChildCommand CommandLine(string program, TemporalDevSettings settings, string ns, int port) =>

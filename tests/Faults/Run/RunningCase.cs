@@ -103,8 +103,10 @@ public sealed class RunningCase
             world.Failpoints.Decide(Request.Workflow, DecideAsync);
             await InsistAsync($"an answer to {Case}", patience, async () =>
             {
+                // "Not now" is an answer that stays only when it was given after the end.
+                var isOver = await HasEndedAsync(ct);
                 answer = await TryAskAsync(ct);
-                return answer is not null && ((int)answer.Status < 500 || await HasEndedAsync(ct));
+                return answer is not null && ((int)answer.Status < 500 || isOver);
             }, ct);
             await InsistAsync($"the end of the run of {Case}", patience, () => HasEndedAsync(ct), ct);
         }

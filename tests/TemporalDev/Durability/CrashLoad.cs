@@ -127,8 +127,8 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
         var random = new Random(seed + index);
         var itinerary = Itinerary.Draw(random, id);
         var options = Options(id, JourneyQueue);
-        var (handle, _) = await Insisting.On(() => client.StartWorkflowAsync((Journey j) => j.RunAsync(itinerary), options), cancellationToken);
-        var following = observer.FollowAsync(id, handle.FirstExecutionRunId!, cancellationToken);
+        var first = await StartAsync(id, async () => (await client.StartWorkflowAsync((Journey j) => j.RunAsync(itinerary), options)).FirstExecutionRunId!, cancellationToken);
+        var following = observer.FollowAsync(id, first, cancellationToken);
         var current = client.GetWorkflowHandle<Journey, string>(id);
         await Task.WhenAll(
             SignalAsync(current, itinerary, new Random(random.Next()), cancellationToken),
@@ -197,8 +197,9 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
     {
         var id = $"ledger-{index}";
         inFlight[id] = true;
-        var (handle, _) = await Insisting.On(() => client.StartWorkflowAsync(LedgerWorker.WorkflowType, [], Options(id, LedgerQueue)), cancellationToken);
-        var following = observer.FollowAsync(id, handle.FirstExecutionRunId!, cancellationToken);
+        var first = await StartAsync(
+            id, async () => (await client.StartWorkflowAsync(LedgerWorker.WorkflowType, [], Options(id, LedgerQueue))).FirstExecutionRunId!, cancellationToken);
+        var following = observer.FollowAsync(id, first, cancellationToken);
         var (result, _) = await Insisting.On(() => client.GetWorkflowHandle(id).GetResultAsync<string>(), cancellationToken);
         if (result != $"{LedgerWorker.Entries} entries")
         {
@@ -207,6 +208,30 @@ internal sealed class CrashLoad(TemporalClient client, Witness witness, int seed
 
         finished.Enqueue(new Finished(id, await following, null));
         inFlight.TryRemove(id, out _);
+    }
+
+    /// <summary>
+    /// The first run of a workflow. A call that the SDK has given up is repeated as a new request: what the one without an answer started may have ended since.
+    /// </summary>
+    private async Task<string> StartAsync(string id, Func<Task<string>> start, CancellationToken cancellationToken)
+    {
+        var attempts = 0;
+        var (first, _) = await Insisting.On(
+            async () =>
+            {
+                attempts++;
+                try
+                {
+                    return await start();
+                }
+                catch (WorkflowAlreadyStartedException) when (attempts > 1)
+                {
+                    var described = await client.Connection.WorkflowService.DescribeWorkflowExecutionAsync(new() { Namespace = client.Options.Namespace, Execution = new() { WorkflowId = id } });
+                    return described.WorkflowExecutionInfo.FirstRunId;
+                }
+            },
+            cancellationToken);
+        return first;
     }
 
     private static WorkflowOptions Options(string id, string queue) => new(id, queue)
