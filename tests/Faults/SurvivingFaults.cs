@@ -1,8 +1,5 @@
-using SnapshotFlow.Tests.Faults;
 using SnapshotFlow.Tests.Faults.Matrix;
 using SnapshotFlow.Tests.Faults.Run;
-
-[assembly: AssemblyFixture(typeof(SampleRun))]
 
 namespace SnapshotFlow.Tests.Faults;
 
@@ -23,7 +20,7 @@ public sealed class SampleRun : IAsyncLifetime
 }
 
 /// <summary>A sample of the matrix: each process killed and stopped, each fault of a step, some pairs; together at every boundary. <c>./snapshotflow faults --all</c> runs the rest.</summary>
-public sealed class SurvivingFaults(SampleRun run)
+public sealed class SurvivingFaults(SampleRun run) : IClassFixture<SampleRun>
 {
     /// <summary>Draws the sample.</summary>
     public const int Seed = 1;
