@@ -184,9 +184,9 @@ public sealed class ImageActivities(
     public Task UndoRestoreAsync(UndoRestoreInput input) => RecordAsync(async (session, now) =>
     {
         var request = input.Request;
-        var known = (await operations.FindAsync(session, request.Operation))?.Volumes.Select(v => v.Volume) ?? [];
-        // The row is a door: once it is closed, no first step that comes late writes volumes.
+        // The row is a door: once it is closed, no first step that comes late writes volumes. One that is in it this moment is waited for, and read only then.
         await operations.BeginUndoAsync(session, OperationOf(request, RunStatus.Running, now));
+        var known = (await operations.FindAsync(session, request.Operation))?.Volumes.Select(v => v.Volume) ?? [];
         foreach (var volume in input.Volumes.Union(known).OrderBy(v => v.Value))
         {
             _ = input.LeftBehind.Contains(volume) ? await volumes.FailAsync(session, volume, now) : await volumes.RemoveAsync(session, volume, now);

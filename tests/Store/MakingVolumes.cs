@@ -137,6 +137,34 @@ public sealed class MakingVolumes : IClassFixture<StoreDatabase>
     }
 
     [Fact]
+    public async Task A_restore_whose_first_step_is_still_on_its_way_into_the_records_is_undone_with_the_volumes_that_it_writes()
+    {
+        var (image, _) = await keeping.ImageAsync();
+        var input = Restore(image);
+        var (holds, release) = (new TaskCompletionSource(), new TaskCompletionSource());
+        // Somebody else holds the quota, for which the first step waits with its operation's row already written.
+        var holding = db.Database.WriteAsync(
+            async s =>
+            {
+                await db.Quotas.AdmitAsync(s, Quota.OfVolumes(image.Caller.ProjectId, [(1, null)]), DateTimeOffset.UnixEpoch);
+                holds.SetResult();
+                await release.Task;
+                return true;
+            },
+            None);
+        await holds.Task;
+        var prepared = Run(() => keeping.Images.PrepareRestoreAsync(input));
+        await UntilBlockedAsync(1);
+
+        var undone = Run(() => keeping.Images.UndoRestoreAsync(new(input, [], [])));
+        await UntilBlockedAsync(2);
+        release.SetResult();
+        await Task.WhenAll(holding, undone);
+
+        Assert.Empty(await RowsAsync(await prepared));
+    }
+
+    [Fact]
     public async Task What_the_back_end_still_has_keeps_an_error_row()
     {
         var (image, _) = await keeping.ImageAsync();
@@ -182,6 +210,16 @@ public sealed class MakingVolumes : IClassFixture<StoreDatabase>
     private static CompleteRestoreInput Complete(RestoreImageInput input, PreparedRestore prepared) => new(input, [.. prepared.Volumes.Select(v => new MadeVolume(v.Volume, false))]);
 
     private Task<IReadOnlyList<Volume>> RowsAsync(PreparedRestore prepared) => db.Database.ReadAsync(s => db.Volumes.FindAsync(s, prepared.Volumes.Select(v => v.Volume)), None);
+
+    /// <summary>Waits until so many sessions wait for a lock.</summary>
+    private async Task UntilBlockedAsync(long sessions)
+    {
+        using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        while ((long)(await db.ScalarAsync("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"))! < sessions)
+        {
+            await ticks.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+        }
+    }
 
     private async Task<int> InUseAsync(string project, string resource) =>
         (int)((await db.Quotas.LevelsAsync(project, Given.Now, None)).SingleOrDefault(l => l.Resource == resource)?.InUse ?? 0);
