@@ -39,6 +39,12 @@ internal sealed partial class Run
 
         WriteTaskCompleted(work, request);
         var completion = new Completion(work, request, history.Count);
+        // A rejection leaves no event; whoever waits for it hears of it also when a command ends the run.
+        foreach (var message in request.Messages.Where(m => m.Body.Is(Temporalio.Api.Update.V1.Rejection.Descriptor) && completion.UsedMessages.Add(m.Id)))
+        {
+            ApplyMessage(completion, message);
+        }
+
         foreach (var command in request.Commands)
         {
             if (!IsOpen)
@@ -49,14 +55,14 @@ internal sealed partial class Run
             ApplyCommand(completion, command);
         }
 
-        foreach (var message in request.Messages.Where(m => !completion.UsedMessages.Contains(m.Id)))
-        {
-            ApplyMessage(completion, message);
-        }
-
         if (!IsOpen)
         {
             return response;
+        }
+
+        foreach (var message in request.Messages.Where(m => !completion.UsedMessages.Contains(m.Id)))
+        {
+            ApplyMessage(completion, message);
         }
 
         RejectUnprocessedUpdates(work);

@@ -118,7 +118,12 @@ internal sealed partial class Run
     private void ApplyMessage(Completion completion, Message message)
     {
         var work = completion.Work;
-        var update = updates[message.ProtocolInstanceId];
+        if (!updates.TryGetValue(message.ProtocolInstanceId, out var update))
+        {
+            // An earlier message of the same task was its last word.
+            return;
+        }
+
         if (message.Body.TryUnpack<Acceptance>(out var acceptance))
         {
             Append(work, new HistoryEvent

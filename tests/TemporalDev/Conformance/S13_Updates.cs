@@ -125,6 +125,17 @@ public sealed class S13_Updates(DevServer server)
         request.Capabilities = new() { DiscardSpeculativeWorkflowTaskWithEvents = true };
 
     [Fact]
+    public async Task S13_3_A_rejection_is_the_outcome_also_when_the_same_task_ends_the_run()
+    {
+        await StartIdleAsync();
+        var update = UpdateAsync("u");
+        var task = await worker.PollAsync();
+        await worker.CompleteAsync(task, r => r.Messages.Add(Reject(task.Messages[0])), Commands.Complete());
+        Assert.Equal("not like that", (await update).Outcome.Failure.Message);
+        Assert.Equal(EventType.WorkflowExecutionCompleted, (await worker.HistoryAsync())[^1].EventType);
+    }
+
+    [Fact]
     public async Task S13_1_A_task_whose_updates_are_all_rejected_leaves_no_event()
     {
         await StartIdleAsync();
