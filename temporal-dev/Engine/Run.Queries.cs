@@ -19,9 +19,6 @@ internal sealed class PendingQuery(string id, WorkflowQuery query)
     /// <summary>In a task queue, or with a worker, as a task of its own.</summary>
     public bool IsDispatched { get; set; }
 
-    /// <summary>A worker has taken it from the queue.</summary>
-    public bool IsTaken { get; set; }
-
     public void Fail(string message, Failure? failure) =>
         TrySetException(new Fault(StatusCode.InvalidArgument, message, new QueryFailedFailure { Failure = failure }));
 }
@@ -29,7 +26,7 @@ internal sealed class PendingQuery(string id, WorkflowQuery query)
 /// <summary>Queries: with a workflow task when there is one, so that they see what it does; otherwise as a task of their own.</summary>
 internal sealed partial class Run
 {
-    /// <summary>How long a query waits in a sticky queue before the worker there is given up.</summary>
+    /// <summary>How long a query may go unanswered on a sticky queue before the worker there is given up.</summary>
     private static readonly TimeSpan StickyQueryPatience = TimeSpan.FromSeconds(5);
 
     /// <summary>Source: Temporal, common.FailureReason and query validation.</summary>
@@ -82,16 +79,17 @@ internal sealed partial class Run
         work.Offer(new TaskOffer(this, TaskKind.Query, WorkflowQueue(sticky ?? NormalQueue), 0, 0) { QueryId = query.Id });
         if (sticky is not null)
         {
-            work.AfterCommit(() => Engine.InBackground(() => ResendUntakenAsync(query)));
+            work.AfterCommit(() => Engine.InBackground(() => ResendUnansweredAsync(query)));
         }
     }
 
-    private async Task ResendUntakenAsync(PendingQuery query)
+    /// <summary>A worker that has not answered by then may have lost the query, or be lost itself: like the official server, send it to whoever works on the queue.</summary>
+    private async Task ResendUnansweredAsync(PendingQuery query)
     {
         await Task.Delay(StickyQueryPatience, Engine.RealTime);
         await Engine.TransitAsync(Chain, work =>
         {
-            if (queries.ContainsKey(query.Id) && !query.IsTaken)
+            if (queries.ContainsKey(query.Id))
             {
                 LeaveStickyQueue(work);
                 OfferQuery(work, query);
@@ -107,7 +105,6 @@ internal sealed partial class Run
             return null;
         }
 
-        query.IsTaken = true;
         var response = new PollWorkflowTaskQueueResponse
         {
             TaskToken = new TaskToken(TaskKind.Query, Key, 0, 0, query.Id).Encode(),

@@ -89,6 +89,24 @@ public sealed class S12_Queries(DevServer server)
     }
 
     [Fact]
+    public async Task S12_A_sticky_query_that_is_taken_and_not_answered_goes_to_the_normal_queue()
+    {
+        await worker.StartAsync();
+        var sticky = $"sticky-{Guid.NewGuid()}";
+        var parked = worker.PollAsync(sticky);
+        await worker.CompleteAsync(await worker.PollAsync(), r => r.StickyAttributes = new()
+        {
+            WorkerTaskQueue = new() { Name = sticky, Kind = TaskQueueKind.Sticky, NormalName = worker.Queue },
+            ScheduleToStartTimeout = RawWorker.Seconds(10),
+        });
+        var query = QueryAsync();
+        Assert.NotNull((await parked).Query);
+        await AnswerAsync(await worker.PollAsync());
+        Assert.Equal(RawWorker.Text("answer"), (await query).QueryResult);
+        await worker.TerminateAsync();
+    }
+
+    [Fact]
     public async Task S12_With_a_workflow_task_a_query_goes_along_and_is_answered_with_it()
     {
         await worker.StartAsync();
