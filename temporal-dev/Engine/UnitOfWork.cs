@@ -55,7 +55,11 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
     /// <summary>The same for what others act upon: time does not skip until they have been told.</summary>
     public void AnnounceAfterCommit(Action action)
     {
-        news ??= Engine.Clock.CreateAlarm($"news of {Chain.WorkflowId}", () => { });
+        if (Engine.Clock.CanSkip)
+        {
+            news ??= Engine.Clock.CreateAlarm($"news of {Chain.WorkflowId}", () => { });
+        }
+
         AfterCommit(action);
     }
 
