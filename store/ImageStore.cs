@@ -50,20 +50,11 @@ public sealed partial class ImageStore(Database database)
                    OR (visibility = 'shared' AND EXISTS (SELECT FROM image_members AS m WHERE m.image_id = i.id AND m.member = @ProjectId)))
             """;
         // The marker is in the order also when it does not match any more: the page begins after its place.
-        const string Sql = $"""
+        var sql = $"""
             WITH matching AS (
               SELECT i.id, row_number() OVER (
                 ORDER BY
-                    CASE WHEN NOT (@Descending::boolean[])[1] THEN image_sort_key(i, (@Keys::text[])[1]) END ASC NULLS FIRST,
-                    CASE WHEN (@Descending::boolean[])[1] THEN image_sort_key(i, (@Keys::text[])[1]) END DESC NULLS LAST,
-                    CASE WHEN NOT (@Descending::boolean[])[2] THEN image_sort_key(i, (@Keys::text[])[2]) END ASC NULLS FIRST,
-                    CASE WHEN (@Descending::boolean[])[2] THEN image_sort_key(i, (@Keys::text[])[2]) END DESC NULLS LAST,
-                    CASE WHEN NOT (@Descending::boolean[])[3] THEN image_sort_key(i, (@Keys::text[])[3]) END ASC NULLS FIRST,
-                    CASE WHEN (@Descending::boolean[])[3] THEN image_sort_key(i, (@Keys::text[])[3]) END DESC NULLS LAST,
-                    CASE WHEN NOT (@Descending::boolean[])[4] THEN image_sort_key(i, (@Keys::text[])[4]) END ASC NULLS FIRST,
-                    CASE WHEN (@Descending::boolean[])[4] THEN image_sort_key(i, (@Keys::text[])[4]) END DESC NULLS LAST,
-                    CASE WHEN NOT (@Descending::boolean[])[5] THEN image_sort_key(i, (@Keys::text[])[5]) END ASC NULLS FIRST,
-                    CASE WHEN (@Descending::boolean[])[5] THEN image_sort_key(i, (@Keys::text[])[5]) END DESC NULLS LAST
+                    {SortOrder.Terms("image_sort_key", "i")}
               ) AS position
               FROM images AS i
               WHERE (deleted_at IS NULL AND status <> 'pending_delete'
@@ -145,7 +136,7 @@ public sealed partial class ImageStore(Database database)
                     page.Marker,
                     page.Limit,
                 };
-                return [.. (await s.ListAsync<ImageRow>(Sql, args)).Select(r => r.ToModel())];
+                return [.. (await s.ListAsync<ImageRow>(sql, args)).Select(r => r.ToModel())];
             },
             cancellationToken);
     }

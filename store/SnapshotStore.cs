@@ -52,20 +52,11 @@ public sealed partial class SnapshotStore(Database database)
             SELECT created_at FROM snapshots WHERE id = @Marker AND deleted_at IS NULL AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
             """;
         // The marker is in the order also when it does not match any more: the page begins after its place.
-        const string Sql = $"""
+        var sql = $"""
             WITH matching AS (
               SELECT s.id, row_number() OVER (
                 ORDER BY
-                    CASE WHEN NOT (@Descending::boolean[])[1] THEN snapshot_sort_key(s, (@Keys::text[])[1]) END ASC NULLS FIRST,
-                    CASE WHEN (@Descending::boolean[])[1] THEN snapshot_sort_key(s, (@Keys::text[])[1]) END DESC NULLS LAST,
-                    CASE WHEN NOT (@Descending::boolean[])[2] THEN snapshot_sort_key(s, (@Keys::text[])[2]) END ASC NULLS FIRST,
-                    CASE WHEN (@Descending::boolean[])[2] THEN snapshot_sort_key(s, (@Keys::text[])[2]) END DESC NULLS LAST,
-                    CASE WHEN NOT (@Descending::boolean[])[3] THEN snapshot_sort_key(s, (@Keys::text[])[3]) END ASC NULLS FIRST,
-                    CASE WHEN (@Descending::boolean[])[3] THEN snapshot_sort_key(s, (@Keys::text[])[3]) END DESC NULLS LAST,
-                    CASE WHEN NOT (@Descending::boolean[])[4] THEN snapshot_sort_key(s, (@Keys::text[])[4]) END ASC NULLS FIRST,
-                    CASE WHEN (@Descending::boolean[])[4] THEN snapshot_sort_key(s, (@Keys::text[])[4]) END DESC NULLS LAST,
-                    CASE WHEN NOT (@Descending::boolean[])[5] THEN snapshot_sort_key(s, (@Keys::text[])[5]) END ASC NULLS FIRST,
-                    CASE WHEN (@Descending::boolean[])[5] THEN snapshot_sort_key(s, (@Keys::text[])[5]) END DESC NULLS LAST
+                    {SortOrder.Terms("snapshot_sort_key", "s")}
               ) AS position
               FROM snapshots AS s
               WHERE {Matching} OR (s.id = @Marker AND s.deleted_at IS NULL)
@@ -80,7 +71,7 @@ public sealed partial class SnapshotStore(Database database)
             async s =>
             {
                 await page.AfterAsync(s, Marker, new { page.Marker, ProjectId = projectId }, ErrorKind.NotFound, "snapshot");
-                return [.. (await s.ListAsync<SnapshotRow>(Sql, Args(projectId, filter, page))).Select(r => r.ToModel())];
+                return [.. (await s.ListAsync<SnapshotRow>(sql, Args(projectId, filter, page))).Select(r => r.ToModel())];
             },
             cancellationToken);
     }

@@ -9,6 +9,14 @@ public sealed record SortOrder(IReadOnlyList<SortKey> Keys)
     /// <summary>Newest first.</summary>
     public static readonly SortOrder NewestFirst = new([]);
 
+    /// <summary>The terms of <c>ORDER BY</c>, for a function of the schema that gives a row's value under a key's name. Reads <c>@Keys</c> and <c>@Descending</c>.</summary>
+    internal static string Terms(string sortKey, string row) => string.Join(
+        ",\n",
+        Enumerable.Range(1, MaxKeys + 2).Select(i => $"""
+            CASE WHEN NOT (@Descending::boolean[])[{i}] THEN {sortKey}({row}, (@Keys::text[])[{i}]) END ASC NULLS FIRST,
+            CASE WHEN (@Descending::boolean[])[{i}] THEN {sortKey}({row}, (@Keys::text[])[{i}]) END DESC NULLS LAST
+            """));
+
     internal string[] Names => [.. Padded.Select(k => k.Name)];
 
     internal bool[] Descending => [.. Padded.Select(k => k.Descending)];

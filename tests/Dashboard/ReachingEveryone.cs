@@ -74,6 +74,7 @@ public sealed class ReachingEveryone(BrowserAndStack shared)
     [Fact]
     public async Task Everything_is_reached_with_the_keyboard_and_what_has_the_focus_is_seen()
     {
+        await using var server = await shared.ServerAsync("keyboard", withGuest: false);
         await using var visitor = await shared.VisitAsAsync(a => a.Tenant);
         await visitor.Page.GotoAsync("/dashboard/new");
         List<string> reached = [];

@@ -9,6 +9,20 @@ namespace SnapshotFlow.Tests.Store;
 /// <summary>Deletions, restores, and single snapshots and volumes whose run was ended from outside: what the second look does about them, in the records.</summary>
 public sealed class RepairingOperations : IClassFixture<StoreDatabase>
 {
+    /// <summary>A restore, a snapshot that is being made and an image that is being deleted, the repair of each, and the workflows that would go on with them.</summary>
+    private async Task<(Repair Undo, Repair GiveUp, Repair Finish, string[] Workflows)> HalfwayAsync()
+    {
+        var (restore, _) = await RestoreAsync();
+        var making = ResourceKeeping.Cut(await keeping.VolumeAsync());
+        await Run(() => keeping.Snapshots.AdmitSnapshotAsync(making));
+        var (image, _) = await keeping.ImageAsync();
+        var asked = new DeleteImageInput(OperationId.New(), image.Image, false, image.Caller, "req-2");
+        await Run(() => keeping.Images.BeginDeleteImageAsync(asked));
+        return (
+            new(RepairKind.GiveUpCreation, Operation: restore.Operation), new(RepairKind.GiveUpCreation, Snapshot: making.Snapshot), new(RepairKind.FinishDeletion, Operation: asked.Operation),
+            [Names.RestoreImageWorkflow(restore.Operation), Names.CreateSnapshotWorkflow(making.Snapshot), Names.DeleteImageWorkflow(image.Image)]);
+    }
+
     private static readonly CancellationToken None = CancellationToken.None;
     private readonly StoreDatabase db;
     private readonly Looks looks;
@@ -191,14 +205,7 @@ public sealed class RepairingOperations : IClassFixture<StoreDatabase>
     [Fact]
     public async Task Nothing_is_deleted_on_a_back_end_that_an_administrator_has_frozen()
     {
-        var (restore, _) = await RestoreAsync();
-        var making = ResourceKeeping.Cut(await keeping.VolumeAsync());
-        await Run(() => keeping.Snapshots.AdmitSnapshotAsync(making));
-        var (image, _) = await keeping.ImageAsync();
-        var asked = new DeleteImageInput(OperationId.New(), image.Image, false, image.Caller, "req-2");
-        await Run(() => keeping.Images.BeginDeleteImageAsync(asked));
-        Repair undo = new(RepairKind.GiveUpCreation, Operation: restore.Operation), giveUp = new(RepairKind.GiveUpCreation, Snapshot: making.Snapshot);
-        Repair finish = new(RepairKind.FinishDeletion, Operation: asked.Operation);
+        var (undo, giveUp, finish, _) = await HalfwayAsync();
         await db.ScalarAsync($"INSERT INTO frozen_backends (backend, frozen_at) VALUES ('host1@file', now())");
         try
         {
@@ -219,17 +226,12 @@ public sealed class RepairingOperations : IClassFixture<StoreDatabase>
     [Fact]
     public async Task Whatever_has_a_run_again_by_the_time_of_the_repair_is_left_to_it()
     {
-        var (restore, _) = await RestoreAsync();
-        var making = ResourceKeeping.Cut(await keeping.VolumeAsync());
-        await Run(() => keeping.Snapshots.AdmitSnapshotAsync(making));
-        var (image, _) = await keeping.ImageAsync();
-        var asked = new DeleteImageInput(OperationId.New(), image.Image, false, image.Caller, "req-2");
-        await Run(() => keeping.Images.BeginDeleteImageAsync(asked));
-        looks.Live.UnionWith([Names.RestoreImageWorkflow(restore.Operation), Names.CreateSnapshotWorkflow(making.Snapshot), Names.DeleteImageWorkflow(image.Image)]);
+        var (undo, giveUp, finish, workflows) = await HalfwayAsync();
+        looks.Live.UnionWith(workflows);
 
-        Assert.Null(await Run(() => looks.Repairs.BeginGiveUpCreationAsync(new(RepairKind.GiveUpCreation, Operation: restore.Operation))));
-        Assert.Null(await Run(() => looks.Repairs.BeginGiveUpCreationAsync(new(RepairKind.GiveUpCreation, Snapshot: making.Snapshot))));
-        Assert.Null(await Run(() => looks.Repairs.BeginFinishDeletionAsync(new(RepairKind.FinishDeletion, Operation: asked.Operation))));
+        Assert.Null(await Run(() => looks.Repairs.BeginGiveUpCreationAsync(undo)));
+        Assert.Null(await Run(() => looks.Repairs.BeginGiveUpCreationAsync(giveUp)));
+        Assert.Null(await Run(() => looks.Repairs.BeginFinishDeletionAsync(finish)));
     }
 
     /// <summary>The repair that the second look plans once everything is old, and the first did not.</summary>

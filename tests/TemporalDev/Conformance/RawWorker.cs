@@ -77,6 +77,13 @@ internal sealed class RawWorker(ITemporalClient client)
             },
             new() { Timeout = wait + TimeSpan.FromSeconds(1) });
 
+    /// <summary>A completion that asks for the run's next tasks on a sticky queue.</summary>
+    public Action<RespondWorkflowTaskCompletedRequest> Sticks(string sticky, double secondsToStart) => request => request.StickyAttributes = new()
+    {
+        WorkerTaskQueue = new() { Name = sticky, Kind = TaskQueueKind.Sticky, NormalName = Queue },
+        ScheduleToStartTimeout = Seconds(secondsToStart),
+    };
+
     public Task<RespondWorkflowTaskCompletedResponse> CompleteAsync(PollWorkflowTaskQueueResponse task, params Command[] commands) =>
         CompleteAsync(task, _ => { }, commands);
 

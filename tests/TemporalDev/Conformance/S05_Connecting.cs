@@ -72,11 +72,7 @@ public sealed class S05_Connecting(DevServer server)
         var raw = new RawWorker(server.Client);
         var sticky = $"sticky-{Guid.NewGuid()}";
         await raw.StartAsync();
-        await raw.CompleteAsync(await raw.PollAsync(), r => r.StickyAttributes = new()
-        {
-            WorkerTaskQueue = new() { Name = sticky, Kind = Temporalio.Api.Enums.V1.TaskQueueKind.Sticky, NormalName = raw.Queue },
-            ScheduleToStartTimeout = RawWorker.Seconds(3600),
-        });
+        await raw.CompleteAsync(await raw.PollAsync(), raw.Sticks(sticky, 3600));
         await raw.TryPollAsync(TimeSpan.FromMilliseconds(100), sticky);
         await raw.SignalAsync("wake");
         await raw.Service.ShutdownWorkerAsync(new() { Namespace = RawWorker.Namespace, Identity = "raw", WorkerInstanceKey = "w", StickyTaskQueue = sticky });

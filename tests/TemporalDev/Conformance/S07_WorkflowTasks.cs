@@ -157,11 +157,7 @@ public sealed class S07_WorkflowTasks(DevServer server)
         await worker.StartAsync();
         var sticky = $"sticky-{Guid.NewGuid()}";
         await worker.TryPollAsync(TimeSpan.FromSeconds(1), sticky);
-        await worker.CompleteAsync(await worker.PollAsync(), r => r.StickyAttributes = new()
-        {
-            WorkerTaskQueue = new() { Name = sticky, Kind = TaskQueueKind.Sticky, NormalName = worker.Queue },
-            ScheduleToStartTimeout = RawWorker.Seconds(1),
-        });
+        await worker.CompleteAsync(await worker.PollAsync(), worker.Sticks(sticky, 1));
         await worker.SignalAsync("wake");
         var task = await worker.PollAsync();
         Assert.Equal(1, task.History.Events[0].EventId);
@@ -175,11 +171,7 @@ public sealed class S07_WorkflowTasks(DevServer server)
         await worker.StartAsync();
         var sticky = $"sticky-{Guid.NewGuid()}";
         var parked = worker.PollAsync(sticky);
-        await worker.CompleteAsync(await worker.PollAsync(), r => r.StickyAttributes = new()
-        {
-            WorkerTaskQueue = new() { Name = sticky, Kind = TaskQueueKind.Sticky, NormalName = worker.Queue },
-            ScheduleToStartTimeout = RawWorker.Seconds(10),
-        });
+        await worker.CompleteAsync(await worker.PollAsync(), worker.Sticks(sticky, 10));
         await worker.SignalAsync("wake");
         var task = await parked;
         Assert.Equal(3, task.PreviousStartedEventId);

@@ -55,11 +55,7 @@ public sealed class S12_Queries(DevServer server)
         await worker.StartAsync();
         var sticky = $"sticky-{Guid.NewGuid()}";
         var parked = worker.PollAsync(sticky);
-        await worker.CompleteAsync(await worker.PollAsync(), r => r.StickyAttributes = new()
-        {
-            WorkerTaskQueue = new() { Name = sticky, Kind = TaskQueueKind.Sticky, NormalName = worker.Queue },
-            ScheduleToStartTimeout = RawWorker.Seconds(10),
-        });
+        await worker.CompleteAsync(await worker.PollAsync(), worker.Sticks(sticky, 10));
         var query = QueryAsync();
         var task = await parked;
         Assert.NotNull(task.Query);
@@ -75,11 +71,7 @@ public sealed class S12_Queries(DevServer server)
         await worker.StartAsync();
         var sticky = $"sticky-{Guid.NewGuid()}";
         await worker.TryPollAsync(TimeSpan.FromSeconds(1), sticky);
-        await worker.CompleteAsync(await worker.PollAsync(), r => r.StickyAttributes = new()
-        {
-            WorkerTaskQueue = new() { Name = sticky, Kind = TaskQueueKind.Sticky, NormalName = worker.Queue },
-            ScheduleToStartTimeout = RawWorker.Seconds(10),
-        });
+        await worker.CompleteAsync(await worker.PollAsync(), worker.Sticks(sticky, 10));
         var query = QueryAsync();
         var task = await worker.PollAsync();
         Assert.NotEmpty(task.History.Events);
@@ -94,11 +86,7 @@ public sealed class S12_Queries(DevServer server)
         await worker.StartAsync();
         var sticky = $"sticky-{Guid.NewGuid()}";
         var parked = worker.PollAsync(sticky);
-        await worker.CompleteAsync(await worker.PollAsync(), r => r.StickyAttributes = new()
-        {
-            WorkerTaskQueue = new() { Name = sticky, Kind = TaskQueueKind.Sticky, NormalName = worker.Queue },
-            ScheduleToStartTimeout = RawWorker.Seconds(10),
-        });
+        await worker.CompleteAsync(await worker.PollAsync(), worker.Sticks(sticky, 10));
         var query = QueryAsync();
         Assert.NotNull((await parked).Query);
         await AnswerAsync(await worker.PollAsync());
