@@ -47,6 +47,9 @@ public sealed record Server
     /// <summary>Address of the guest agent on <see cref="Host"/>, for example <c>qga:unix:/run/guest.sock</c>; null when it has none.</summary>
     public string? GuestAgentAddress { get; init; }
 
+    /// <summary>The group of servers that it belongs to, a name of 1 to 64 characters; null for none. Nova: server group, which has an id there.</summary>
+    public string? ServerGroup { get; init; }
+
     /// <summary>When it was registered.</summary>
     public DateTimeOffset CreatedAt { get; init; }
 

@@ -5,8 +5,16 @@ namespace SnapshotFlow.Store;
 /// <summary>How things stand over all projects, for metrics and for the operator's first look.</summary>
 public sealed class OperationsStore(Database database)
 {
+    /// <summary>The most server groups that are told apart.</summary>
+    public const int MostGroups = 500;
+
+    /// <inheritdoc cref="ReadAsync(int, CancellationToken)"/>
+    public Task<OperationsLevels> ReadAsync(CancellationToken cancellationToken) => ReadAsync(MostGroups, cancellationToken);
+
     /// <summary>How things stand now.</summary>
-    public Task<OperationsLevels> ReadAsync(CancellationToken cancellationToken)
+    /// <param name="mostGroups">The most server groups that are told apart, by name; all others are one.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public Task<OperationsLevels> ReadAsync(int mostGroups, CancellationToken cancellationToken)
     {
         const string Levels = """
             SELECT
@@ -20,14 +28,32 @@ public sealed class OperationsStore(Database database)
         const string Findings = """
             SELECT kind, count(*) AS open FROM reconcile_findings WHERE repaired_at IS NULL AND gone_at IS NULL GROUP BY kind
             """;
+        // Groups beyond the most are one: of each time the earliest, so that the group that is worst off is not hidden by the others.
+        const string Groups = """
+            WITH members AS (
+              SELECT server_group, created_at, (SELECT max(ended_at) FROM runs WHERE server_id = servers.id AND status = 'completed') AS last_success_at
+              FROM servers
+              WHERE server_group IS NOT NULL AND vm_state <> 'deleted'
+            ), groups AS (
+              SELECT server_group, min(created_at) AS registered_at, max(last_success_at) AS last_success_at, row_number() OVER (ORDER BY server_group COLLATE "C") AS number
+              FROM members
+              GROUP BY server_group
+            )
+            SELECT CASE WHEN number <= @Most THEN server_group END AS name, min(last_success_at) AS last_success_at,
+                   min(registered_at) FILTER (WHERE last_success_at IS NULL) AS without_success_since
+            FROM groups
+            GROUP BY name
+            ORDER BY name
+            """;
         return database.ReadAsync(
             async s =>
             {
                 var levels = (await s.SingleOrDefaultAsync<LevelsRow>(Levels))!;
                 var open = await s.ListAsync<FindingsRow>(Findings);
+                var groups = await s.ListAsync<ServerGroupLevels>(Groups, new { Most = mostGroups });
                 return new OperationsLevels(
                     levels.Running, levels.WithLeftovers, levels.Reservations, levels.Undelivered, levels.OldestUndeliveredAt, levels.LastSuccessAt,
-                    open.ToDictionary(f => EnumText.Parse<FindingKind>(f.Kind), f => f.Open));
+                    open.ToDictionary(f => EnumText.Parse<FindingKind>(f.Kind), f => f.Open), groups);
             },
             cancellationToken);
     }
@@ -63,6 +89,20 @@ public sealed class OperationsStore(Database database)
 /// <param name="OldestUndeliveredAt">Since when the oldest of them waits; null when none does.</param>
 /// <param name="LastSuccessAt">When the last run completed; null when none ever has.</param>
 /// <param name="Findings">Open findings of the reconciler; a kind without any is absent.</param>
+/// <param name="Groups">Server groups that have servers, by name.</param>
 public sealed record OperationsLevels(
     long Running, long WithLeftovers, long Reservations, long Undelivered, DateTimeOffset? OldestUndeliveredAt, DateTimeOffset? LastSuccessAt,
-    IReadOnlyDictionary<FindingKind, long> Findings);
+    IReadOnlyDictionary<FindingKind, long> Findings, IReadOnlyList<ServerGroupLevels> Groups);
+
+/// <summary>How a server group stands: when the images of its servers were made.</summary>
+public sealed record ServerGroupLevels
+{
+    /// <summary>Its name; null for all groups together that are not told apart.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>When a run of one of its servers last completed; null when none ever has. Of several groups the earliest.</summary>
+    public DateTimeOffset? LastSuccessAt { get; init; }
+
+    /// <summary>When the first of its servers was registered, if none of their runs ever completed. Of several groups the earliest.</summary>
+    public DateTimeOffset? WithoutSuccessSince { get; init; }
+}

@@ -9,7 +9,7 @@ public sealed class ServerStore(Database database)
 {
     private const string Columns = """
         id, project_id, user_id, name, host, vm_state, task_state, task_image_id, root_device_name, image_ref,
-        system_metadata::text AS system_metadata, locked, launched_at, guest_agent_address, created_at, updated_at
+        system_metadata::text AS system_metadata, locked, launched_at, guest_agent_address, server_group, created_at, updated_at
         """;
 
     /// <summary>A server whoever asks; for workers. Null when there is none.</summary>
@@ -183,14 +183,15 @@ public sealed class ServerStore(Database database)
         // A server never changes its project; while a run holds it, its task state is the run's.
         const string Sql = """
             INSERT INTO servers (id, project_id, user_id, name, host, vm_state, task_state, root_device_name, image_ref, system_metadata, locked, launched_at,
-                                 guest_agent_address, created_at)
+                                 guest_agent_address, server_group, created_at)
             VALUES (@Id, @ProjectId, @UserId, @Name, @Host, @VmState, @TaskState, @RootDeviceName, @ImageRef, @SystemMetadata::jsonb, @Locked, @LaunchedAt,
-                    @GuestAgentAddress, @Now)
+                    @GuestAgentAddress, @ServerGroup, @Now)
             ON CONFLICT (id) DO UPDATE SET
                 user_id = excluded.user_id, name = excluded.name, host = excluded.host, vm_state = excluded.vm_state,
                 task_state = CASE WHEN servers.task_image_id IS NULL THEN excluded.task_state ELSE servers.task_state END,
                 root_device_name = excluded.root_device_name, image_ref = excluded.image_ref, system_metadata = excluded.system_metadata,
-                locked = excluded.locked, launched_at = excluded.launched_at, guest_agent_address = excluded.guest_agent_address, updated_at = @Now
+                locked = excluded.locked, launched_at = excluded.launched_at, guest_agent_address = excluded.guest_agent_address,
+                server_group = excluded.server_group, updated_at = @Now
             WHERE servers.project_id = excluded.project_id
             """;
         var written = await session.ExecuteAsync(Sql, new
@@ -208,6 +209,7 @@ public sealed class ServerStore(Database database)
             server.Locked,
             server.LaunchedAt,
             server.GuestAgentAddress,
+            server.ServerGroup,
             Now = now,
         });
         if (written == 0)
@@ -293,6 +295,8 @@ public sealed class ServerStore(Database database)
 
         public string? GuestAgentAddress { get; init; }
 
+        public string? ServerGroup { get; init; }
+
         public DateTimeOffset CreatedAt { get; init; }
 
         public DateTimeOffset? UpdatedAt { get; init; }
@@ -313,6 +317,7 @@ public sealed class ServerStore(Database database)
             Locked = Locked,
             LaunchedAt = LaunchedAt,
             GuestAgentAddress = GuestAgentAddress,
+            ServerGroup = ServerGroup,
             CreatedAt = CreatedAt,
             UpdatedAt = UpdatedAt,
         };

@@ -96,7 +96,7 @@ internal static partial class InventoryFields
     {
         var f = Members(
             item, ["id", "project_id", "name", "block_devices"],
-            ["user_id", "host", "vm_state", "root_device_name", "image_ref", "system_metadata", "locked", "launched_at", "guest_agent_address"]);
+            ["user_id", "host", "vm_state", "root_device_name", "image_ref", "system_metadata", "locked", "launched_at", "guest_agent_address", "server_group"]);
         var devices = Elements(f["block_devices"]).Select(DeviceOf).ToList();
         if (devices.Count(d => d is { BootIndex: 0, NoDevice: false }) > 1)
         {
@@ -126,6 +126,7 @@ internal static partial class InventoryFields
             Locked = Flag(f, "locked"),
             LaunchedAt = f.TryGetValue("launched_at", out var launched) ? Time(launched) : DateTimeOffset.UnixEpoch,
             GuestAgentAddress = Optional(f, "guest_agent_address"),
+            ServerGroup = f.TryGetValue("server_group", out var group) && group.Value.ValueKind is not JsonValueKind.Null ? Group(group) : null,
         }, devices);
     }
 
@@ -209,6 +210,9 @@ internal static partial class InventoryFields
 
     private static string Name(JsonField field) => HostName().IsMatch(Text(field, LongestText)) ? field.Text() : throw field.Invalid("A host name has letters, digits, - . and _");
 
+    private static string Group(JsonField field) =>
+        GroupName().IsMatch(field.Text()) ? field.Text() : throw field.Invalid("A server group has a name of 1 to 64 printable characters, with no blank at either end");
+
     private static string Backend(JsonField field) =>
         BackendName().IsMatch(Text(field, LongestText)) ? field.Text() : throw field.Invalid("It must be host@backend, as the volume worker is called");
 
@@ -247,6 +251,10 @@ internal static partial class InventoryFields
 
     [GeneratedRegex(@"\A[A-Za-z0-9._-]+\z", RegexOptions.CultureInvariant)]
     private static partial Regex HostName();
+
+    // Characters that a label of a metric shows as they are: letters, marks, digits, signs, and blanks between them.
+    [GeneratedRegex(@"\A(?! )[\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,64}(?<! )\z", RegexOptions.CultureInvariant)]
+    private static partial Regex GroupName();
 
     [GeneratedRegex(@"\A[A-Za-z0-9._-]+@[A-Za-z0-9._#+-]+\z", RegexOptions.CultureInvariant)]
     private static partial Regex BackendName();

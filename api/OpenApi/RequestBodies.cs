@@ -71,7 +71,8 @@ internal static class RequestBodies
 
     private static string Server => Object(
         ["id", "project_id", "name", "block_devices"], ("id", Uuid), ("project_id", Text), ("name", Text), ("block_devices", List("""{"type": "object"}""")), ("user_id", Text), ("host", Text), ("vm_state", Text),
-        ("root_device_name", Text), ("image_ref", Text), ("system_metadata", Texts), ("locked", Flag), ("launched_at", """{"type": "string", "format": "date-time"}"""), ("guest_agent_address", Text));
+        ("root_device_name", Text), ("image_ref", Text), ("system_metadata", Texts), ("locked", Flag), ("launched_at", """{"type": "string", "format": "date-time"}"""), ("guest_agent_address", Text),
+        ("server_group", """{"type": ["string", "null"], "minLength": 1, "maxLength": 64}"""));
 
     private static string QuotaOf => Object(["project_id", "limits"], ("project_id", Text), ("limits", """{"type": "object", "additionalProperties": {"type": "integer", "minimum": -1}}"""));
 

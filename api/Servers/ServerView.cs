@@ -59,6 +59,11 @@ internal sealed record ServerView(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Host { get; init; }
 
+    /// <summary>The server group's name, for whoever sees the hypervisor. Nova has ids of its own kind of groups, as <c>server_groups</c>, from 2.71.</summary>
+    [JsonPropertyName("snapshotflow:server_group")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ServerGroup { get; init; }
+
     /// <summary>From microversion 2.9.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? Locked { get; init; }
@@ -68,6 +73,7 @@ internal sealed record ServerView(
     public static ServerView Of(Server server, IEnumerable<AttachedVolume> volumes, HttpContext context)
     {
         var version = context.Microversion();
+        var inside = context.May(Policies.ServerHost, PolicyTarget.Of(server.ProjectId, server.UserId));
         return new(
             server.Id.ToString(), server.Name, ServerStates.Status(server.VmState), server.ProjectId, server.UserId,
             server.CreatedAt.Seconds(), (server.UpdatedAt ?? server.CreatedAt).Seconds(), LinksOf(server, context))
@@ -84,7 +90,8 @@ internal sealed record ServerView(
             LaunchedAt = server.LaunchedAt?.Microseconds(),
             VolumesAttached = volumes
                 .Select(v => new AttachedVolumeView(v.VolumeId, version >= new Microversion(2, 3) ? v.DeleteOnTermination : null)).ToList(),
-            Host = context.May(Policies.ServerHost, PolicyTarget.Of(server.ProjectId, server.UserId)) ? server.Host : null,
+            Host = inside ? server.Host : null,
+            ServerGroup = inside ? server.ServerGroup : null,
             Locked = version >= new Microversion(2, 9) ? server.Locked : null,
         };
     }

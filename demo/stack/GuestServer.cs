@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using SnapshotFlow.Drivers;
 using SnapshotFlow.Drivers.Qga;
@@ -22,6 +23,9 @@ public sealed record GuestServerOptions
     /// <summary>Image property <c>os_require_quiesce</c>.</summary>
     public bool RequireQuiesce { get; init; }
 
+    /// <summary>Image property <c>snapshotflow_freeze_deadline</c>; the default when null.</summary>
+    public TimeSpan? FreezeDeadline { get; init; }
+
     /// <summary>How long the guest pauses after each number that it has written to all its disks. None by default: it writes as fast as it can.</summary>
     public TimeSpan Pause { get; init; }
 
@@ -30,6 +34,9 @@ public sealed record GuestServerOptions
 
     /// <summary>The project it belongs to.</summary>
     public string Project { get; init; } = Tokens.TenantProject;
+
+    /// <summary>The server group that it belongs to; none by default.</summary>
+    public string? Group { get; init; }
 }
 
 /// <summary>A registered server with a root and two data volumes, and the guest that writes to them all the time.</summary>
@@ -135,6 +142,10 @@ public sealed class GuestServer : IAsyncDisposable
         {
             systemMetadata["image_os_require_quiesce"] = "yes";
         }
+        if (options.FreezeDeadline is { } deadline)
+        {
+            systemMetadata["image_snapshotflow_freeze_deadline"] = deadline.TotalSeconds.ToString(CultureInfo.InvariantCulture);
+        }
         return new ServerStore(stack.Database).RegisterAsync(
             new ServerRegistration(
                 new Server
@@ -149,6 +160,7 @@ public sealed class GuestServer : IAsyncDisposable
                     SystemMetadata = systemMetadata,
                     LaunchedAt = now,
                     GuestAgentAddress = AgentAddress,
+                    ServerGroup = options.Group,
                     CreatedAt = now,
                 },
                 [

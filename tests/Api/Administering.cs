@@ -45,6 +45,37 @@ public sealed class Administering(ApiAlone alone) : IClassFixture<ApiAlone>
     }
 
     [Fact]
+    public async Task A_server_group_is_shown_to_whoever_sees_hypervisors_and_goes_when_it_is_not_given_again()
+    {
+        var server = Guid.NewGuid();
+        async Task<string?> ShownToAsync(string token) =>
+            (await api.GetAsync($"/compute/v2.1/servers/{server}", token)).Json.GetProperty("server").TryGetProperty("snapshotflow:server_group", out var group) ? group.GetString() : null;
+        Task RegisterAsync(string? group) => OkAsync("/admin/servers", new { server = new { id = server, project_id = Project, name = "web", host = "node-1", server_group = group, block_devices = Array.Empty<object>() } });
+
+        await RegisterAsync("Веб, tier 1 (été)");
+        Assert.Equal("Веб, tier 1 (été)", await ShownToAsync(api.Tokens.Admin));
+        Assert.Null(await ShownToAsync(api.Tokens.Member));
+
+        await RegisterAsync(null);
+        Assert.Null(await ShownToAsync(api.Tokens.Admin));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(" web")]
+    [InlineData("web ")]
+    [InlineData("a\tb")]
+    [InlineData("a\u200bb")]
+    [InlineData("a\u2028b")]
+    [InlineData("12345678901234567890123456789012345678901234567890123456789012345")]
+    public async Task A_server_group_that_no_label_can_show_is_refused_with_its_place(string group)
+    {
+        var body = new { server = new { id = Guid.NewGuid(), project_id = Project, name = "web", host = "node-1", server_group = group, block_devices = Array.Empty<object>() } };
+        var answer = await PostAsync("/admin/servers", body);
+        answer.IsFault(400, "badRequest", $"Invalid input for field/attribute servers[0].server_group. Value: {group}. A server group has a name of 1 to 64 printable characters, with no blank at either end");
+    }
+
+    [Fact]
     public async Task A_volume_keeps_the_status_that_is_recorded_unless_another_is_given()
     {
         var volume = Guid.NewGuid();

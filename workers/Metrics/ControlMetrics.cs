@@ -32,12 +32,15 @@ internal sealed partial class ControlMetrics(
         meter.CreateObservableGauge("snapshotflow.runs.running", () => Of(l => l.Running), "{run}", "Runs that have not ended");
         meter.CreateObservableGauge("snapshotflow.runs.with_leftovers", () => Of(l => l.WithLeftovers), "{run}", "Runs that left something behind which nobody has put in order since");
         meter.CreateObservableGauge("snapshotflow.run.last_success", () => Of(l => l.LastSuccessAt?.ToUnixTimeSeconds()), "s", "When the last run completed, in seconds since 1970");
+        meter.CreateObservableGauge("snapshotflow.server_group.last_success", () => Groups(g => g.LastSuccessAt), "s", "When a run of one of the group's servers last completed, in seconds since 1970");
+        meter.CreateObservableGauge(
+            "snapshotflow.server_group.without_success_since", () => Groups(g => g.WithoutSuccessSince), "s", "When the first server of a group that never had a success was registered, in seconds since 1970");
         meter.CreateObservableGauge("snapshotflow.quota.reservations", () => Of(l => l.Reservations), "{reservation}", "Images with an open quota reservation");
         meter.CreateObservableGauge("snapshotflow.outbox.undelivered", () => Of(l => l.Undelivered), "{notification}", "Notifications that wait to be delivered");
         meter.CreateObservableGauge(
             "snapshotflow.outbox.lag", () => Of(l => l.OldestUndeliveredAt is { } since ? (long)(time.GetUtcNow() - since).TotalSeconds : 0), "s", "How long the oldest of them has waited");
         meter.CreateObservableGauge("snapshotflow.reconcile.findings", Findings, "{finding}", "Open findings of the reconciler");
-        meter.CreateObservableGauge("snapshotflow.task_queue.backlog", () => backlogs, "{task}", "Activity tasks that wait for a worker");
+        meter.CreateObservableGauge("snapshotflow.task_queue.backlog", () => backlogs, "{task}", "Tasks that wait for a worker");
         meter.CreateObservableGauge("snapshotflow.task_queue.pollers", () => pollers, "{poller}", "Workers that ask for activity tasks");
 
         using var timer = new PeriodicTimer(Interval, time);
@@ -74,19 +77,26 @@ internal sealed partial class ControlMetrics(
         List<Measurement<int>> asking = [];
         foreach (var queue in queues)
         {
-            var answer = await temporal.Connection.WorkflowService.DescribeTaskQueueAsync(
-                new DescribeTaskQueueRequest { Namespace = temporal.Options.Namespace, TaskQueue = new() { Name = queue }, TaskQueueType = TaskQueueType.Activity, ReportStats = true },
-                new() { CancellationToken = ct });
+            var steps = await DescribeAsync(queue, TaskQueueType.Activity, ct);
+            // Only control workers have tasks of workflows.
+            var decisions = queue == Names.ControlQueue ? await DescribeAsync(queue, TaskQueueType.Workflow, ct) : null;
             KeyValuePair<string, object?> label = new("task_queue", queue);
-            waiting.Add(new(answer.Stats?.ApproximateBacklogCount ?? 0, label));
-            asking.Add(new(answer.Pollers.Count, label));
+            waiting.Add(new((steps.Stats?.ApproximateBacklogCount ?? 0) + (decisions?.Stats?.ApproximateBacklogCount ?? 0), label));
+            asking.Add(new(steps.Pollers.Count, label));
         }
 
         backlogs = waiting;
         pollers = asking;
     }
 
+    private Task<DescribeTaskQueueResponse> DescribeAsync(string queue, TaskQueueType type, CancellationToken ct) => temporal.Connection.WorkflowService.DescribeTaskQueueAsync(
+        new() { Namespace = temporal.Options.Namespace, TaskQueue = new() { Name = queue }, TaskQueueType = type, ReportStats = true }, new() { CancellationToken = ct });
+
     private IEnumerable<Measurement<long>> Of(Func<OperationsLevels, long?> number) => levels is { } now && number(now) is { } value ? [new(value)] : [];
+
+    /// <summary>A group that has no such time is silent. Those beyond the most that are told apart have OpenTelemetry's own mark of an overflow in place of a name.</summary>
+    private IEnumerable<Measurement<long>> Groups(Func<ServerGroupLevels, DateTimeOffset?> time) => (levels?.Groups ?? []).Where(g => time(g) is not null).Select(g => new Measurement<long>(
+        time(g)!.Value.ToUnixTimeSeconds(), g.Name is { } name ? new KeyValuePair<string, object?>("server_group", name) : new("otel.metric.overflow", true)));
 
     /// <summary>Every kind, so that one that has none says so.</summary>
     private IEnumerable<Measurement<long>> Findings() =>
