@@ -33,7 +33,8 @@ public static class StoreRegistration
             .AddSingleton<DevelopmentTokenStore>()
             .AddSingleton<InventoryStore>()
             .AddSingleton<ReconciliationStore>()
-            .AddSingleton<OperationsStore>();
+            .AddSingleton<OperationsStore>()
+            .AddSingleton<WorkStore>();
     }
 
     private static NpgsqlDataSource DataSource(StoreOptions options, ILoggerFactory? loggers)

@@ -53,6 +53,7 @@ internal static class DashboardEndpoints
             [
                 new("tallies", await context.RenderAsync<TalliesPart>(board)), new("frozen", await context.RenderAsync<FrozenPart>(board)),
                 new("running", await context.RenderAsync<RunningPart>(board)), new("recent", await context.RenderAsync<RecentPart>(board)),
+                new("other", await context.RenderAsync<OtherPart>(board)),
             ];
             if (sight.Findings)
             {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using SnapshotFlow.Model;
+using SnapshotFlow.Store;
 
 namespace SnapshotFlow.Api.Dashboard;
 
@@ -49,6 +50,24 @@ internal static class Say
         Consistency.Application or Consistency.Offline => "good",
         Consistency.Crash => "warn",
         _ => "bad",
+    };
+
+    public static string What(Work work) => work.Kind switch
+    {
+        "restore_image" => "Restore",
+        "delete_image" => "Deletion",
+        "delete_snapshot" => "Deletion of a snapshot",
+        _ => "Snapshot",
+    };
+
+    public static string Status(Work work) => EnumText.TryParse<RunStatus>(work.Status, out var status) ? Status(status) : work.Status.Replace('_', ' ');
+
+    /// <summary>The class that colours it.</summary>
+    public static string Tone(Work work) => work.GoesOn ? "busy" : EnumText.TryParse<RunStatus>(work.Status, out var status) ? Tone(status) : work.Status switch
+    {
+        _ when work.Status == SnapshotStatus.Available.ToText() => "good",
+        _ when work.Status.StartsWith("error", StringComparison.Ordinal) => "bad",
+        _ => "calm",
     };
 
     /// <summary>The first characters of an id that people tell one from another by.</summary>

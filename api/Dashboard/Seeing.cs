@@ -27,7 +27,10 @@ internal static class Seeing
         return new(
             context.SeesAll() ? null : context.Caller().ProjectId,
             context.May(Policies.ShowVolumeQuota, Own(context)),
-            context.May(Policies.ListFindings, Own(context)));
+            context.May(Policies.ListFindings, Own(context)),
+            new(
+                context.SeesAll() && context.Caller().IsAdmin ? null : context.Caller().ProjectId,
+                context.May(Policies.ReadOperations, Own(context)), context.May(Policies.ListSnapshots, Own(context))));
     }
 
     /// <summary>The run of this id; 404 when there is none, or it is another project's.</summary>

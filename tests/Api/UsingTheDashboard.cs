@@ -175,6 +175,22 @@ public sealed class UsingTheDashboard(ApiAlone alone) : IClassFixture<ApiAlone>
     }
 
     [Fact]
+    public async Task Restores_and_deletions_are_shown_to_their_project_and_to_administrators_only()
+    {
+        var operation = new Operation
+        {
+            Id = OperationId.New(), Kind = OperationKind.RestoreImage, ImageId = await RunAsync(), ProjectId = api.Tokens.Project, UserId = "u", RequestId = "req-1", Status = RunStatus.Running,
+            StartedAt = TimeProvider.System.GetUtcNow(),
+        };
+        await api.Service<Database>().WriteAsync(s => api.Service<OperationStore>().OpenAsync(s, operation), Ct);
+
+        var line = $"data-run=\"{operation.Id}\"";
+        await ReadAsync("/dashboard", api.Tokens.Member, line);
+        await ReadAsync("/dashboard", api.Tokens.Admin, line);
+        Assert.DoesNotContain(line, (await api.BrowseAsync(HttpMethod.Get, "/dashboard", api.Tokens.OtherMember)).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task All_runs_come_in_pages_and_by_status()
     {
         for (var i = 0; i < 51; i++)

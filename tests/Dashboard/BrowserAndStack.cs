@@ -75,24 +75,27 @@ public sealed class BrowserAndStack : IAsyncLifetime
         return new(context, await context.NewPageAsync());
     }
 
-    /// <summary>The same, signed in.</summary>
-    public async Task<Visitor> VisitAsAsync(Func<Accounts, Account> who, int width = 1280, int height = 900, ColorScheme scheme = ColorScheme.Light)
+    /// <summary>The same, signed in: with a session that was begun elsewhere, and which must not be ended here.</summary>
+    public async Task<Visitor> VisitAsAsync(Func<Tokens, string> who, int width = 1280, int height = 900, ColorScheme scheme = ColorScheme.Light)
     {
         var visitor = await VisitAsync(width, height, scheme);
-        await visitor.SignInAsync(who(Stack.Accounts));
+        await visitor.Page.Context.AddCookiesAsync([new() { Name = "snapshotflow", Value = who(Stack.Tokens), Url = Stack.Api.ToString(), HttpOnly = true, SameSite = SameSiteAttribute.Strict }]);
         return visitor;
     }
 
-    /// <summary>A server of its own for a test.</summary>
-    public Task<GuestServer> ServerAsync(string name, string project = Tokens.TenantProject, bool withGuest = true)
+    /// <summary>A server of its own for a test, whose guest may be frozen for as long as a slow machine needs. The storage back end is well from now on.</summary>
+    public async Task<GuestServer> ServerAsync(string name, string project = Tokens.TenantProject, bool withGuest = true)
     {
         Assert.SkipUnless(browser is not null, Missing);
-        return GuestServer.StartAsync(Stack, new GuestServerOptions { Name = name, Project = project, WithGuest = withGuest }, Ct);
+        await FaultsAsync();
+        return await GuestServer.StartAsync(Stack, new GuestServerOptions { Name = name, Project = project, WithGuest = withGuest, FreezeDeadline = FreezeDeadline.Maximum }, Ct);
     }
 
-    /// <summary>What goes wrong in the storage back end from now on.</summary>
+    /// <summary>What goes wrong in the storage back end from now on; nothing without rules.</summary>
     public Task FaultsAsync(params FaultRule[] rules) => Stack.InjectAsync(Ct, rules);
 
-    /// <summary>Holds every cut back, so that a guest stays frozen for a while.</summary>
-    public Task HoldCutsAsync(TimeSpan delay) => FaultsAsync(new FaultRule { Operation = VolumeOperation.CreateSnapshot, Fault = VolumeFault.Delay, Delay = delay });
+    /// <summary>Lets no cut succeed, so that a guest stays frozen until somebody says otherwise (<see cref="FaultsAsync"/>) or its deadline passes.</summary>
+    /// <param name="volume">Only cuts of this volume; null for all.</param>
+    public static FaultRule Held(VolumeId? volume = null) =>
+        new() { Operation = VolumeOperation.CreateSnapshot, Volume = volume, Fault = VolumeFault.Fail, Kind = ErrorKind.BackendUnavailable, Message = "the pool is held" };
 }

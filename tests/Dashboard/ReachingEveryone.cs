@@ -114,7 +114,8 @@ public sealed class ReachingEveryone(BrowserAndStack shared)
     [Fact]
     public async Task A_session_that_ends_elsewhere_leads_back_to_signing_in_and_no_address_holds_a_token()
     {
-        await using var visitor = await shared.VisitAsAsync(a => a.Tenant);
+        await using var visitor = await shared.VisitAsync();
+        await visitor.SignInAsync(shared.Stack.Accounts.Tenant);
         List<string> addresses = [];
         visitor.Page.Request += (_, request) => addresses.Add(request.Url);
         await visitor.WatchAsync("/dashboard");

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Playwright;
 using SnapshotFlow.Drivers.Layers;
 using SnapshotFlow.Model;
@@ -13,9 +14,10 @@ public sealed class WatchingRuns(BrowserAndStack shared)
     [Fact]
     public async Task An_image_that_is_asked_for_is_followed_live_to_its_end_on_both_pages()
     {
-        await using var visitor = await shared.VisitAsAsync(a => a.Tenant);
         await using var server = await shared.ServerAsync("watched");
-        await shared.HoldCutsAsync(TimeSpan.FromSeconds(2));
+        await shared.FaultsAsync(BrowserAndStack.Held());
+        await using var visitor = await shared.VisitAsAsync(a => a.Tenant);
+        await visitor.Page.GotoAsync("/");
         await using var overview = await shared.VisitAsAsync(a => a.Tenant, scheme: ColorScheme.Dark);
         await overview.WatchAsync("/dashboard");
 
@@ -26,12 +28,13 @@ public sealed class WatchingRuns(BrowserAndStack shared)
         await visitor.Page.Locator(".live[data-state=live]").WaitForAsync();
         await visitor.Page.EvaluateAsync("window.neverReloaded = true");
         await visitor.SeesAsync("#summary .notice.frozen", "The guest is frozen");
-        Assert.Matches(@"^\d+(\.\d)? s left$", await visitor.Page.Locator("#summary .countdown .left").First.TextContentAsync());
+        Assert.Matches(@"^(\d+(\.\d)?|\d+ min \d+) s left$", await visitor.Page.Locator("#summary .countdown .left").First.TextContentAsync());
         await visitor.PictureAsync("run-frozen");
         await overview.SeesAsync("#frozen li", "watched");
         await overview.SeesAsync("#running tr", "watched <live>");
         await overview.PictureAsync("now-frozen-dark");
 
+        await shared.FaultsAsync();
         await visitor.SeesAsync("#summary .badge", "completed");
         await overview.SeesAsync("#recent tr", "watched <live>");
         await overview.SeesAsync("#frozen", "No guest is frozen.");
@@ -41,14 +44,13 @@ public sealed class WatchingRuns(BrowserAndStack shared)
         Assert.Equal(0, await visitor.Page.GetByRole(AriaRole.Button, new() { Name = "Cancel this run" }).CountAsync());
         Assert.Contains("watched <live>: completed", await visitor.Page.Locator("#announce").TextContentAsync(), StringComparison.Ordinal);
         await visitor.PictureAsync("run-completed");
-        await shared.FaultsAsync();
     }
 
     [Fact]
     public async Task The_timeline_is_drawn_to_scale_with_the_freeze_around_every_cut()
     {
         await using var server = await shared.ServerAsync("drawn");
-        await shared.HoldCutsAsync(TimeSpan.FromSeconds(1));
+        await shared.FaultsAsync(new FaultRule { Operation = VolumeOperation.CreateSnapshot, Fault = VolumeFault.Delay, Delay = TimeSpan.FromSeconds(1) });
         var image = await shared.Tenant.CreateImageAsync(server.Id, "drawn", Ct);
         var run = await shared.Tenant.WaitForEndAsync(image, TimeSpan.FromMinutes(2), Ct);
         await shared.FaultsAsync();
@@ -82,7 +84,7 @@ public sealed class WatchingRuns(BrowserAndStack shared)
     public async Task A_run_is_cancelled_after_a_question_that_can_be_taken_back_with_the_keyboard()
     {
         await using var server = await shared.ServerAsync("cancelled");
-        await shared.HoldCutsAsync(TimeSpan.FromSeconds(60));
+        await shared.FaultsAsync(BrowserAndStack.Held());
         var image = await shared.Tenant.CreateImageAsync(server.Id, "to be cancelled", Ct);
         await using var visitor = await shared.VisitAsAsync(a => a.Tenant);
         await visitor.WatchAsync($"/dashboard/runs/{image}");
@@ -107,7 +109,6 @@ public sealed class WatchingRuns(BrowserAndStack shared)
         Assert.False(await server.IsFrozenAsync(Ct));
         Assert.Equal("cancelled", (await shared.Tenant.WaitForEndAsync(image, TimeSpan.FromMinutes(2), Ct)).Status);
         await visitor.PictureAsync("run-cancelled");
-        await shared.FaultsAsync();
     }
 
     [Fact]
@@ -116,12 +117,12 @@ public sealed class WatchingRuns(BrowserAndStack shared)
         await using var server = await shared.ServerAsync("failing");
         await shared.FaultsAsync(
             new FaultRule { Operation = VolumeOperation.CreateSnapshot, Volume = server.Volumes[0], Fault = VolumeFault.Fail, Times = 1, Kind = ErrorKind.BackendUnavailable, Message = "the pool hesitates" },
-            new FaultRule { Operation = VolumeOperation.CreateSnapshot, Volume = server.Volumes[1], Fault = VolumeFault.Delay, Delay = TimeSpan.FromSeconds(1), Times = 1 },
             new FaultRule { Operation = VolumeOperation.DeleteSnapshot, Volume = server.Volumes[1], Fault = VolumeFault.Fail, Kind = ErrorKind.BackendRefused, Message = "the snapshot is protected" },
-            new FaultRule { Operation = VolumeOperation.CreateSnapshot, Volume = server.Volumes[2], Fault = VolumeFault.Delay, Delay = TimeSpan.FromSeconds(2), Times = 1 });
+            BrowserAndStack.Held(server.Volumes[2]));
         var image = await shared.Tenant.CreateImageAsync(server.Id, "left over", Ct);
         await using var visitor = await shared.VisitAsAsync(a => a.Tenant);
         await visitor.WatchAsync($"/dashboard/runs/{image}");
+        await visitor.SeesAsync("#retries", "the pool hesitates");
         await visitor.Page.GetByRole(AriaRole.Button, new() { Name = "Cancel this run…" }).ClickAsync();
         await visitor.Page.GetByRole(AriaRole.Dialog).GetByRole(AriaRole.Button, new() { Name = "Cancel the run" }).ClickAsync();
         await visitor.SeesAsync("#summary .badge", "left something behind");
@@ -130,12 +131,10 @@ public sealed class WatchingRuns(BrowserAndStack shared)
         await visitor.SeesAsync("#retries", "the pool hesitates");
         await visitor.PictureAsync("run-left-over");
 
-        await shared.FaultsAsync(new FaultRule { Operation = VolumeOperation.CreateSnapshot, Volume = server.Volumes[2], Fault = VolumeFault.Fail, Kind = ErrorKind.BackendRefused, Message = "the pool is offline" });
         await using var second = await shared.ServerAsync("failing-too");
         await shared.FaultsAsync(new FaultRule { Operation = VolumeOperation.CreateSnapshot, Volume = second.Volumes[2], Fault = VolumeFault.Fail, Kind = ErrorKind.BackendRefused, Message = "the pool is offline" });
         var failed = await shared.Tenant.CreateImageAsync(second.Id, "failed", Ct);
         await shared.Tenant.WaitForEndAsync(failed, TimeSpan.FromMinutes(2), Ct);
-        await shared.FaultsAsync();
         await visitor.Page.GotoAsync("/dashboard/runs?status=failed");
         await visitor.Page.GetByRole(AriaRole.Link, new() { Name = "failed", Exact = true }).Last.ClickAsync();
         await visitor.SeesAsync("#summary .notice.bad", "the pool is offline");
@@ -171,6 +170,36 @@ public sealed class WatchingRuns(BrowserAndStack shared)
         await admin.SeesAsync("#recent tr", "secret-image");
         await admin.SeesAsync("#h-findings", "Findings of the reconciler");
         await admin.PictureAsync("now-admin");
+    }
+
+    [Fact]
+    public async Task Restores_deletions_and_single_snapshots_are_seen_while_they_go_on_and_afterwards_and_by_nobody_else()
+    {
+        await using var server = await shared.ServerAsync("other-work", withGuest: false);
+        var image = await shared.Tenant.CreateImageAsync(server.Id, "other work", Ct);
+        await shared.Tenant.WaitForEndAsync(image, TimeSpan.FromMinutes(2), Ct);
+        await using var visitor = await shared.VisitAsAsync(a => a.Tenant);
+        await using var other = await shared.VisitAsAsync(a => a.Other);
+        await visitor.WatchAsync("/dashboard");
+        await other.WatchAsync("/dashboard");
+
+        await shared.FaultsAsync(BrowserAndStack.Held());
+        var snapshot = await shared.Tenant.PostAsync($"/volume/v3/{Tokens.TenantProject}/snapshots", new { snapshot = new { volume_id = server.Volumes[1].ToString(), name = "nightly", force = true } }, Ct);
+        Assert.Equal(HttpStatusCode.Accepted, snapshot.Status);
+        await visitor.SeesAsync("#running tr", "nightly");
+        await visitor.SeesAsync("#running tr", "creating");
+        await visitor.PictureAsync("now-other-work");
+        await shared.FaultsAsync();
+        await visitor.SeesAsync("#other tr", "nightly");
+        await visitor.SeesAsync("#other tr", "available");
+
+        Assert.Equal(HttpStatusCode.NoContent, (await shared.Tenant.SendAsync(HttpMethod.Delete, $"/image/v2/images/{image}", null, Ct)).Status);
+        await visitor.SeesAsync("#other tr", "Deletion");
+        await visitor.SeesAsync("#other tr", "completed");
+        Assert.True(await visitor.NeverReloadedAsync());
+        var foreign = await other.Page.ContentAsync();
+        Assert.DoesNotContain("nightly", foreign, StringComparison.Ordinal);
+        Assert.DoesNotContain("other work", foreign, StringComparison.Ordinal);
     }
 
     private static async Task<LocatorBoundingBoxResult> BoxAsync(ILocator element) => await element.BoundingBoxAsync() ?? throw new InvalidOperationException("it is not drawn");

@@ -8,7 +8,7 @@
   let source = null;
   let over = false;
 
-  const parts = ["summary", "timeline", "evidence", "left", "retries", "tallies", "frozen", "running", "recent", "findings", "quota", "trouble"];
+  const parts = ["summary", "timeline", "evidence", "left", "retries", "tallies", "frozen", "running", "recent", "other", "findings", "quota", "trouble"];
   const now = () => Date.now() + offset;
 
   function said(milliseconds) {

@@ -42,18 +42,26 @@ public sealed record RunNow(RunRecord Record, Progress? Live, string Server)
 /// <param name="Project">Runs of this project; null for all.</param>
 /// <param name="Quota">Whether quotas are seen too.</param>
 /// <param name="Findings">Whether findings of the reconciler are seen too.</param>
-public sealed record Sight(string? Project, bool Quota, bool Findings);
+/// <param name="Other">What is seen of other work.</param>
+public sealed record Sight(string? Project, bool Quota, bool Findings, SightOfOtherWork Other);
+
+/// <summary>What somebody sees beside runs.</summary>
+/// <param name="Project">Of this project; null for all.</param>
+/// <param name="Operations">Whether restores and deletions of images are seen.</param>
+/// <param name="Snapshots">Whether snapshots of single volumes are seen.</param>
+public sealed record SightOfOtherWork(string? Project, bool Operations, bool Snapshots);
 
 /// <summary>How things stand.</summary>
 /// <param name="Sight">For whom.</param>
 /// <param name="At">When it was read.</param>
 /// <param name="Running">Runs that go on, newest first.</param>
 /// <param name="Recent">Runs that have ended, those that began last first.</param>
+/// <param name="Other">Restores and deletions of images and snapshots of single volumes: what goes on, then what was done lately.</param>
 /// <param name="Tallies">How many there are; of those that ended, in the last day.</param>
 /// <param name="Quota">Limits and use; null when they are not seen.</param>
 /// <param name="Findings">What is out of order; null when it is not seen.</param>
 public sealed record Board(
-    Sight Sight, DateTimeOffset At, IReadOnlyList<RunNow> Running, IReadOnlyList<RunNow> Recent, RunTallies Tallies, IReadOnlyList<QuotaLevel>? Quota, IReadOnlyList<FindingRecord>? Findings)
+    Sight Sight, DateTimeOffset At, IReadOnlyList<RunNow> Running, IReadOnlyList<RunNow> Recent, IReadOnlyList<Work> Other, RunTallies Tallies, IReadOnlyList<QuotaLevel>? Quota, IReadOnlyList<FindingRecord>? Findings)
 {
     /// <summary>Runs that hold a freeze now, the next deadline first.</summary>
     public IEnumerable<RunNow> Frozen => Running.Where(r => r.FrozenUntil is not null).OrderBy(r => r.FrozenUntil);

@@ -10,6 +10,8 @@ internal sealed class BoardReader
     private const int MostRunning = 100;
     private const int MostAsked = 32;
     private const int MostRecent = 20;
+    private const int MostOtherRunning = 50;
+    private const int MostOtherRecent = 10;
     private const int MostQuotas = 30;
     private const int MostFindings = 50;
 
@@ -22,16 +24,22 @@ internal sealed class BoardReader
     private readonly ImageRuns runs;
     private readonly TimeProvider time;
     private readonly Remembered<string, Happenings> happenings;
+    private readonly Remembered<SightOfOtherWork, IReadOnlyList<Work>> others;
     private readonly Remembered<string, IReadOnlyList<QuotaLevel>> quota;
     private readonly Remembered<bool, IReadOnlyList<FindingRecord>> findings;
 
-    public BoardReader(RunStore records, ServerStore servers, QuotaStore quotas, FindingStore found, ImageRuns runs, TimeProvider time)
+    public BoardReader(RunStore records, ServerStore servers, WorkStore work, QuotaStore quotas, FindingStore found, ImageRuns runs, TimeProvider time)
     {
         this.records = records;
         this.servers = servers;
         this.runs = runs;
         this.time = time;
         happenings = new(Moment, Patience, time, HappeningsAsync);
+        others = new(Moment, Patience, time, async (sight, ct) =>
+        [
+            .. sight.Operations ? await work.OperationsAsync(sight.Project, MostOtherRunning, MostOtherRecent, ct) : [],
+            .. sight.Snapshots ? await work.SnapshotsAsync(sight.Project, MostOtherRunning, MostOtherRecent, ct) : [],
+        ]);
         quota = new(TimeSpan.FromSeconds(10), Patience, time, async (project, ct) =>
             Fullest(project.Length == 0 ? await quotas.LevelsOfAllAsync(time.GetUtcNow(), ct) : await quotas.LevelsAsync(project, time.GetUtcNow(), ct)));
         findings = new(TimeSpan.FromSeconds(2), Patience, time, (_, ct) => found.ListAsync(new(Open: true), null, MostFindings, ct));
@@ -43,7 +51,7 @@ internal sealed class BoardReader
         var whose = sight.Project ?? "";
         var now = await happenings.ReadAsync(whose, ct);
         return new(
-            sight, now.At, now.Running, now.Recent, now.Tallies,
+            sight, now.At, now.Running, now.Recent, await others.ReadAsync(sight.Other, ct), now.Tallies,
             sight.Quota ? await quota.ReadAsync(whose, ct) : null,
             sight.Findings ? await findings.ReadAsync(true, ct) : null);
     }
