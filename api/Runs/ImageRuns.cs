@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Model;
@@ -15,6 +16,8 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, RunStore recor
 {
     /// <summary>The API asks each run once whether it accepts, however often the request is repeated.</summary>
     private const string AcceptUpdateId = "accept";
+
+    private const int LongestShown = 48;
 
     /// <summary>
     /// Returns when the run has accepted the request; a run that refuses is a fault with the run's reason. A second request for the same image joins the
@@ -137,8 +140,19 @@ internal sealed partial class ImageRuns(ITemporalClient temporal, RunStore recor
                 TypedSearchAttributes = SearchAttributes.ForStart(input.Caller, input.Server, input.Image),
                 // The longest that its own time-outs add up to: whatever keeps it from its end, it has one.
                 RunTimeout = CreateImageWorkflow.LongestRun,
-                StaticSummary = $"image {input.Name} of server {input.Server}",
+                StaticSummary = $"image {Shown(input.Name)} of server {input.Server}",
+                StaticDetails = $"""
+                    project {input.Caller.ProjectId}, user {input.Caller.UserId}, request {input.RequestId}{(input.GlobalRequestId is { } global ? $", for {global}" : "")}
+
+                    freeze: {input.Quiesce.ToText()}{(input.FreezeDeadline is { } deadline ? string.Create(CultureInfo.InvariantCulture, $", for at most {deadline.TotalSeconds:0.###} s") : "")}; after the deadline: {input.OnExpiry.ToText()}
+                    """,
             });
+
+    /// <summary>
+    /// The beginning of a name: a server refuses summaries of more than 400 bytes, of which a character takes up to six.
+    /// Source: Temporal server, limit.userMetadataSummarySize; the SDK's JSON.
+    /// </summary>
+    private static string Shown(string name) => name.Length <= LongestShown ? name : $"{name[..(char.IsHighSurrogate(name[LongestShown - 1]) ? LongestShown - 1 : LongestShown)]}…";
 
     private WorkflowHandle<CreateImageWorkflow, CreateImageResult> Handle(ImageId image) =>
         temporal.GetWorkflowHandle<CreateImageWorkflow, CreateImageResult>(Names.CreateImageWorkflow(image));

@@ -1,4 +1,7 @@
+using System.Net;
 using System.Text.RegularExpressions;
+using SnapshotFlow.Drivers.Layers;
+using SnapshotFlow.Model;
 using SnapshotFlow.Stack;
 using SnapshotFlow.Stack.Processes;
 using Temporalio.Api.OperatorService.V1;
@@ -48,6 +51,44 @@ public sealed partial class PreparingTemporal(RunningStack running)
         {
             Assert.True(await running.Stack.Temporal.Client.CountWorkflowsAsync(query, new() { Rpc = new() { CancellationToken = Ct } }) is not null, query);
         }
+    }
+
+    [Fact]
+    public async Task The_queries_find_the_runs_that_they_are_for()
+    {
+        await using var server = await running.ServerAsync();
+        await running.Stack.InjectAsync(Ct, new FaultRule { Operation = VolumeOperation.CreateSnapshot, Fault = VolumeFault.Fail, Kind = ErrorKind.BackendUnavailable });
+        var image = (await running.Tenant.PostAsync("/runs", new { server_id = server.Id.ToString(), name = "found", freeze_deadline = 60 }, Ct)).Expect(HttpStatusCode.Accepted).Body.GetProperty("image_id").GetString()!;
+        await IsFoundAsync("What runs now?", image);
+        await IsFoundAsync("Which runs hold a freeze?", image);
+
+        await running.Stack.InjectAsync(Ct, new FaultRule { Operation = VolumeOperation.CreateSnapshot, Fault = VolumeFault.Fail, Kind = ErrorKind.BackendRefused });
+        await running.Tenant.WaitForEndAsync(image, Deadline, Ct);
+        await running.Stack.InjectAsync(Ct);
+        await IsFoundAsync("What failed today?", image);
+        await IsFoundAsync("Everything about one server", image, server.Id.ToString());
+        await IsFoundAsync("Everything of one project", image, Tokens.TenantProject);
+        await IsFoundAsync("Which runs hold a freeze?", image, found: false);
+    }
+
+    private async Task IsFoundAsync(string question, string image, string subject = "", bool found = true)
+    {
+        var documentation = await File.ReadAllTextAsync(Path.Combine(Path.GetDirectoryName(running.Stack.Settings.Path)!, "docs", "temporal-ui.md"), Ct);
+        var query = Regex.Match(documentation, $@"(?m)^\| {Regex.Escape(question)} \| `([^`]+)` \|$").Groups[1].Value.Replace("…", subject, StringComparison.Ordinal);
+        Assert.NotEmpty(query);
+        // Temporal's lists follow its histories after a moment.
+        await Wait.UntilAsync($"'{query}' to find {image}: {found}", Deadline, async token =>
+        {
+            await foreach (var run in running.Stack.Temporal.Client.ListWorkflowsAsync(query, new() { Rpc = new() { CancellationToken = token } }))
+            {
+                if (run.Id == $"create-image/{image}")
+                {
+                    return found;
+                }
+            }
+
+            return !found;
+        }, Ct);
     }
 
     private async Task<(int Code, string Said)> SetupAsync(string name, params string[] args)
