@@ -112,7 +112,7 @@ public sealed partial class GuestActivities(
             (null, { } last) when last.RunToken == input.RunToken => throw Over(last),
             _ => new(
                 input.Server, input.RunToken, input.AgentAddress, clock.UtcNow, clock.UtcNow + input.Deadline, now.Plus(input.Deadline),
-                ProcessIdentity.Current, FreezePending: true, FrozenAt: null, End: null),
+                ProcessIdentity.Current, FreezePending: true, FrozenAt: null, End: null) { RequestId = input.RequestId },
         };
     }
 
@@ -133,12 +133,11 @@ public sealed partial class GuestActivities(
                 lease.Server,
                 (open, _) => open?.RunToken == lease.RunToken && !open.HasExpired(clock.Now) ? open with { FreezePending = false, FrozenAt = frozenAt } : throw Over(lease),
                 deadline.Token);
-            Log.Frozen(logger, lease.Server, lease.RunToken, lease.DeadlineAt);
             return frozenAt;
         }
         catch (Exception e)
         {
-            await ThawFailedFreezeAsync(lease, agent, e);
+            await ThawFailedFreezeAsync(lease, agent);
             if (e is OperationCanceledException && !ct.IsCancellationRequested)
             {
                 throw new SnapshotFlowException(ErrorKind.QuiesceFailed, $"server {lease.Server}: the guest did not confirm the freeze within its deadline", e);
@@ -149,9 +148,8 @@ public sealed partial class GuestActivities(
     }
 
     /// <summary>Thaws whatever a failed freeze may have done, and says in the lease that it comes to no freeze any more. The guard does what fails here.</summary>
-    private async Task ThawFailedFreezeAsync(FreezeLease lease, IGuestAgent agent, Exception failure)
+    private async Task ThawFailedFreezeAsync(FreezeLease lease, IGuestAgent agent)
     {
-        Log.FreezeFailed(logger, lease.Server, lease.RunToken, failure.Message);
         try
         {
             await ConfirmedThaw.AskAsync(agent, time, CancellationToken.None);
@@ -173,7 +171,6 @@ public sealed partial class GuestActivities(
 
         var thaw = await ConfirmedThaw.AskAsync(agent, time, ct);
         var end = new FreezeLeaseEnd(LeaseEnder.Run, thaw.At, thaw.WasFrozen, lease.HasExpired(clock.Now) || (lease.FrozenAt is not null && !thaw.WasFrozen), thaw.AgentError);
-        Log.Thawed(logger, lease.Server, lease.RunToken, end.WasFrozen, end.Expired);
 
         // The first end counts: the guard may have been quicker. A holder elsewhere that may still freeze is the guard's, and from now on at once.
         var over = await TryUpdateAsync(
@@ -192,7 +189,6 @@ public sealed partial class GuestActivities(
         var end = new FreezeLeaseEnd(LeaseEnder.Run, thaw.At, thaw.WasFrozen, Expired: leaseLost, thaw.AgentError);
         var lease = new FreezeLease(
             input.Server, input.RunToken, input.AgentAddress, thaw.At, thaw.At, clock.Now, ProcessIdentity.Current, FreezePending: false, FrozenAt: null, end);
-        Log.Thawed(logger, input.Server, input.RunToken, end.WasFrozen, end.Expired);
         if (!leaseLost)
         {
             // Written so that a freeze of this run that comes late is refused.
@@ -272,15 +268,6 @@ public sealed partial class GuestActivities(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "Server {ServerId} frozen for run {RunToken} until {DeadlineAt:O} at the latest")]
-        public static partial void Frozen(ILogger logger, ServerId serverId, string runToken, DateTimeOffset deadlineAt);
-
-        [LoggerMessage(2, LogLevel.Information, "Server {ServerId} thawed for run {RunToken}; was frozen: {WasFrozen}, lease expired: {Expired}")]
-        public static partial void Thawed(ILogger logger, ServerId serverId, string runToken, bool wasFrozen, bool expired);
-
-        [LoggerMessage(3, LogLevel.Warning, "Server {ServerId} not frozen for run {RunToken}: {Reason}")]
-        public static partial void FreezeFailed(ILogger logger, ServerId serverId, string runToken, string reason);
-
         [LoggerMessage(4, LogLevel.Warning, "Server {ServerId}, run {RunToken}: the thaw after the failed freeze is not confirmed: {Reason}")]
         public static partial void NotThawed(ILogger logger, ServerId serverId, string runToken, string reason);
 

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using SnapshotFlow.Drivers;
 using SnapshotFlow.Model;
 using SnapshotFlow.Workflows.Contracts;
@@ -7,7 +6,7 @@ using Temporalio.Activities;
 namespace SnapshotFlow.Activities;
 
 /// <summary>Cuts and deletes snapshots in one back end: the driver call and nothing else, because a guest may be waiting.</summary>
-public sealed partial class VolumeActivities(IVolumeDriver driver, TimeProvider time, ILogger<VolumeActivities> logger) : IVolumeActivities
+public sealed class VolumeActivities(IVolumeDriver driver, TimeProvider time) : IVolumeActivities
 {
     private readonly Heartbeats heartbeats = new(time);
 
@@ -18,7 +17,6 @@ public sealed partial class VolumeActivities(IVolumeDriver driver, TimeProvider 
         var progress = new LatestProgress();
         var startedAt = time.GetUtcNow();
         var created = await heartbeats.WhileAsync(ct => driver.CreateSnapshotAsync(input.Volume, input.Snapshot, progress, ct), () => progress.Latest);
-        Log.Cut(logger, input.Volume, input.Snapshot, created.SizeBytes);
         return new VolumeCut(input.Volume, input.Snapshot, startedAt, created.CreatedAt, time.GetUtcNow(), created.SizeBytes, driver.Capabilities.InstantSnapshot);
     });
 
@@ -35,26 +33,17 @@ public sealed partial class VolumeActivities(IVolumeDriver driver, TimeProvider 
         var startedAt = time.GetUtcNow();
         var created = await heartbeats.WhileAsync(ct => groups.CreateGroupSnapshotAsync([.. members.Select(m => new GroupMember(m.Volume, m.Snapshot))], ct));
         var endedAt = time.GetUtcNow();
-        foreach (var cut in created)
-        {
-            Log.Cut(logger, cut.Volume, cut.Snapshot, cut.SizeBytes);
-        }
-
         return (IReadOnlyList<VolumeCut>)[.. created.Select(c =>
             new VolumeCut(c.Volume, c.Snapshot, startedAt, c.CreatedAt, endedAt, c.SizeBytes, driver.Capabilities.InstantSnapshot, InGroup: true))];
     });
 
     /// <inheritdoc/>
     [Activity]
-    public Task DeleteVolumeSnapshotAsync(VolumeSnapshotInput input) => ActivityErrors.Translate(async () =>
+    public Task DeleteVolumeSnapshotAsync(VolumeSnapshotInput input) => ActivityErrors.Translate(() => heartbeats.WhileAsync(async ct =>
     {
-        await heartbeats.WhileAsync(async ct =>
-        {
-            await driver.DeleteSnapshotAsync(input.Volume, input.Snapshot, ct);
-            return true;
-        });
-        Log.Deleted(logger, input.Volume, input.Snapshot);
-    });
+        await driver.DeleteSnapshotAsync(input.Volume, input.Snapshot, ct);
+        return true;
+    }));
 
     /// <inheritdoc/>
     [Activity]
@@ -69,14 +58,5 @@ public sealed partial class VolumeActivities(IVolumeDriver driver, TimeProvider 
         public DriverProgress? Latest { get; private set; }
 
         public void Report(DriverProgress value) => Latest = value;
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(1, LogLevel.Information, "Volume {VolumeId} cut as snapshot {SnapshotId}, {SizeBytes} bytes")]
-        public static partial void Cut(ILogger logger, VolumeId volumeId, SnapshotId snapshotId, long sizeBytes);
-
-        [LoggerMessage(2, LogLevel.Information, "Snapshot {SnapshotId} of volume {VolumeId} deleted")]
-        public static partial void Deleted(ILogger logger, VolumeId volumeId, SnapshotId snapshotId);
     }
 }

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using SnapshotFlow.Drivers;
 using SnapshotFlow.Model;
 using SnapshotFlow.Workflows.Contracts;
@@ -7,7 +6,7 @@ using Temporalio.Activities;
 namespace SnapshotFlow.Activities;
 
 /// <summary>Makes volumes from snapshots, and deletes volumes, in one back end: the driver call and nothing else.</summary>
-public sealed partial class VolumeCloneActivities(IVolumeDriver driver, TimeProvider time, ILogger<VolumeCloneActivities> logger) : IVolumeCloneActivities
+public sealed class VolumeCloneActivities(IVolumeDriver driver, TimeProvider time) : IVolumeCloneActivities
 {
     private readonly Heartbeats heartbeats = new(time);
 
@@ -17,28 +16,14 @@ public sealed partial class VolumeCloneActivities(IVolumeDriver driver, TimeProv
     {
         var size = (long)input.SizeGib << 30;
         await heartbeats.WhileAsync(ct => driver.CreateVolumeFromSnapshotAsync(input.Volume, input.Source, input.Snapshot, size, progress: null, ct));
-        Log.Made(logger, input.Volume, input.Snapshot);
         return new MadeVolume(input.Volume, NeedsSnapshot: !driver.Capabilities.IndependentClones);
     });
 
     /// <inheritdoc/>
     [Activity]
-    public Task DeleteVolumeAsync(VolumeId volume) => ActivityErrors.Translate(async () =>
+    public Task DeleteVolumeAsync(VolumeId volume) => ActivityErrors.Translate(() => heartbeats.WhileAsync(async ct =>
     {
-        await heartbeats.WhileAsync(async ct =>
-        {
-            await driver.DeleteVolumeAsync(volume, ct);
-            return true;
-        });
-        Log.Deleted(logger, volume);
-    });
-
-    private static partial class Log
-    {
-        [LoggerMessage(1, LogLevel.Information, "Volume {VolumeId} made from snapshot {SnapshotId}")]
-        public static partial void Made(ILogger logger, VolumeId volumeId, SnapshotId snapshotId);
-
-        [LoggerMessage(2, LogLevel.Information, "Volume {VolumeId} deleted")]
-        public static partial void Deleted(ILogger logger, VolumeId volumeId);
-    }
+        await driver.DeleteVolumeAsync(volume, ct);
+        return true;
+    }));
 }

@@ -36,10 +36,19 @@ public static class Names
     /// <summary>Task queue of workflows and record-keeping activities.</summary>
     public const string ControlQueue = "snapshotflow";
 
+    private const string Compute = "compute.";
+    private const string Backend = "volume.";
+
     /// <summary>Task queue of the compute worker on a hypervisor. Source: Nova's RPC topic <c>compute.&lt;host&gt;</c>.</summary>
-    public static string ComputeQueue(string host) => $"compute.{host}";
+    public static string ComputeQueue(string host) => Compute + host;
 
     /// <summary>Task queue of the volume worker of a back end. Source: Cinder's RPC topic <c>cinder-volume.&lt;host&gt;@&lt;backend&gt;</c>.</summary>
     /// <param name="backend">"host@backend", the value of a volume's <c>backend</c> column.</param>
-    public static string VolumeQueue(string backend) => $"volume.{backend}";
+    public static string VolumeQueue(string backend) => Backend + backend;
+
+    /// <summary>The host, or "host@backend", that a task queue leads to; null for the queue of control workers, of whom any may answer.</summary>
+    public static string? Place(string taskQueue) =>
+        taskQueue.StartsWith(Compute, StringComparison.Ordinal) ? taskQueue[Compute.Length..]
+        : taskQueue.StartsWith(Backend, StringComparison.Ordinal) ? taskQueue[Backend.Length..]
+        : null;
 }

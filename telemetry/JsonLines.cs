@@ -14,11 +14,12 @@ internal sealed class JsonLinesOptions : ConsoleFormatterOptions;
 /// <summary>
 /// One JSON object a line: <c>time</c> (UTC, RFC 3339), <c>level</c>, <c>logger</c>, <c>event</c>, <c>message</c>, <c>error</c>, then the fields of the
 /// message and of the scopes around it, flat and in snake case, so that <c>VolumeId</c> of a message is found as <c>volume_id</c> everywhere. The innermost
-/// value of a name wins.
+/// value of a name wins. <c>host</c> is there in any case: the machine's name, unless a line says for which host or back end it speaks.
 /// </summary>
 internal sealed class JsonLines(TimeProvider time) : ConsoleFormatter("json-lines")
 {
     private const string Template = "{OriginalFormat}";
+    private const string Host = "host";
 
     private static readonly JsonWriterOptions Plain = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -28,6 +29,7 @@ internal sealed class JsonLines(TimeProvider time) : ConsoleFormatter("json-line
         var fields = new Dictionary<string, object?>(StringComparer.Ordinal);
         scopeProvider?.ForEachScope(static (scope, all) => Add(all, scope), fields);
         Add(fields, logEntry.State);
+        fields.TryAdd(Host, Environment.MachineName);
 
         var buffer = new ArrayBufferWriter<byte>(512);
         using (var json = new Utf8JsonWriter(buffer, Plain))

@@ -1,12 +1,19 @@
 using OpenTelemetry;
+using OpenTelemetry.Context.Propagation;
 
 namespace SnapshotFlow.Telemetry;
 
 /// <summary>Fields that every line within a scope has, named as in the product's logs.</summary>
 public static class LogFields
 {
+    /// <summary>The trace, as in W3C trace context.</summary>
+    internal const string TraceId = "trace_id";
+
     /// <summary>The fields of the request that is being served here.</summary>
     public static IReadOnlyList<KeyValuePair<string, object>> OfRequest() => Of(Baggage.Current);
+
+    /// <summary>The trace that a call comes from, also where nothing is traced; null when it says none.</summary>
+    internal static string? TraceOf(PropagationContext caller) => caller.ActivityContext is { } context && context != default ? context.TraceId.ToHexString() : null;
 
     /// <summary>The request's fields of a baggage and those given; null values are left out.</summary>
     internal static IReadOnlyList<KeyValuePair<string, object>> Of(Baggage baggage, params ReadOnlySpan<(string Name, object? Value)> fields)

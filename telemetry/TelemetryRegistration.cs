@@ -32,6 +32,9 @@ public static class TelemetryRegistration
         {
             builder.Logging.AddConsole(o => o.FormatterName = OneLinePerEvent);
         }
+
+        // What the SDK's core has to say would else go to the console past all this.
+        builder.Services.AddSingleton(provider => Runtime(null, CoreLogger(provider)));
     }
 
     /// <summary>
@@ -59,7 +62,7 @@ public static class TelemetryRegistration
 
         if (signals.Metrics || signals.Prometheus)
         {
-            builder.Services.AddSingleton(provider => Runtime(provider.GetRequiredService<IMeterFactory>().Create(TemporalMetrics.MeterName)));
+            builder.Services.AddSingleton(provider => Runtime(provider.GetRequiredService<IMeterFactory>().Create(TemporalMetrics.MeterName), CoreLogger(provider)));
             telemetry.WithMetrics(m =>
             {
                 m.AddMeter($"{TelemetrySources.Prefix}*", "Microsoft.AspNetCore.Hosting", "Npgsql", "System.Runtime");
@@ -92,17 +95,20 @@ public static class TelemetryRegistration
         options.Runtime = services.GetService<TemporalRuntime>() ?? options.Runtime;
     }
 
-    internal static TemporalRuntime Runtime(Meter meter) => new(new()
+    internal static TemporalRuntime Runtime(Meter? meter, ILogger? logger = null) => new(new()
     {
         Telemetry = new()
         {
-            Metrics = new()
+            Logging = logger is null ? new() : new() { Forwarding = new(logger) },
+            Metrics = meter is null ? null : new()
             {
                 CustomMetricMeter = new TemporalMetrics(meter),
                 CustomMetricMeterOptions = new() { HistogramDurationFormat = CustomMetricMeterOptions.DurationFormat.FloatSeconds },
             },
         },
     });
+
+    private static ILogger CoreLogger(IServiceProvider services) => services.GetService<ILoggerFactory>()?.CreateLogger("Temporalio.Core") ?? Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance;
 
     private static string? Version => Assembly.GetEntryAssembly()?.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0];
 

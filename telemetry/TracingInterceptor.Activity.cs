@@ -26,7 +26,8 @@ public sealed partial class TracingInterceptor
             }
 
             using var scope = ActivityExecutionContext.Current.Logger.BeginScope(LogFields.Of(
-                Baggage.Current, ("workflow_id", info.WorkflowId), ("run_id", info.WorkflowRunId), ("step", info.ActivityType), ("attempt", info.Attempt)));
+                Baggage.Current, ("workflow_id", info.WorkflowId), ("run_id", info.WorkflowRunId), ("step", info.ActivityType), ("attempt", info.Attempt),
+                (LogFields.TraceId, LogFields.TraceOf(caller))));
             try
             {
                 return await base.ExecuteActivityAsync(input);

@@ -40,7 +40,7 @@ public sealed partial class TracingInterceptor
             }
 
             hasBegun = true;
-            using var scope = Workflow.Logger.BeginScope(LogFields.Of(Baggage, ("workflow_id", Workflow.Info.WorkflowId), ("run_id", Workflow.Info.RunId)));
+            using var scope = Workflow.Logger.BeginScope(LogFields.Of(Baggage, ("workflow_id", Workflow.Info.WorkflowId), ("run_id", Workflow.Info.RunId), (LogFields.TraceId, LogFields.TraceOf(Caller))));
             try
             {
                 var result = await base.ExecuteWorkflowAsync(input);

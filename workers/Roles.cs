@@ -10,6 +10,7 @@ using SnapshotFlow.Store;
 using SnapshotFlow.Workers.Notifications;
 using SnapshotFlow.Telemetry;
 using SnapshotFlow.Workers.Failpoints;
+using SnapshotFlow.Workers.Lines;
 using SnapshotFlow.Workers.Metrics;
 using SnapshotFlow.Workflows;
 using Temporalio.Client;
@@ -114,8 +115,8 @@ internal static class Roles
                 services.Worker(configuration, Names.VolumeQueue(backend.Name)).ConfigureOptions().PostConfigure<IServiceProvider>((options, provider) =>
                 {
                     var (driver, time) = (provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name), provider.GetRequiredService<TimeProvider>());
-                    options.AddAllActivities(new VolumeActivities(driver, time, provider.GetRequiredService<ILogger<VolumeActivities>>()));
-                    options.AddAllActivities(new VolumeCloneActivities(driver, time, provider.GetRequiredService<ILogger<VolumeCloneActivities>>()));
+                    options.AddAllActivities(new VolumeActivities(driver, time));
+                    options.AddAllActivities(new VolumeCloneActivities(driver, time));
                     options.AddAllActivities(ExaminationActivities.OfBackend(driver, backend.Root, time));
                 });
             }
@@ -140,17 +141,21 @@ internal static class Roles
         }
     }
 
-    private static ITemporalWorkerServiceOptionsBuilder Worker(this IServiceCollection services, WorkersConfiguration configuration, string taskQueue) =>
-        services.AddHostedTemporalWorker(taskQueue).ConfigureOptions(options =>
+    private static ITemporalWorkerServiceOptionsBuilder Worker(this IServiceCollection services, WorkersConfiguration configuration, string taskQueue)
+    {
+        var worker = services.AddHostedTemporalWorker(taskQueue).ConfigureOptions(options =>
         {
             options.GracefulShutdownTimeout = configuration.Workers.GracefulShutdown;
             // When a worker dies, the server waits this long before it offers the run's next task to another: a guest may be frozen meanwhile.
             options.StickyQueueScheduleToStartTimeout = TimeSpan.FromSeconds(1);
-            if (configuration.Workers.FailpointSocket is { } socket)
-            {
-                options.Interceptors = [new ActivityFailpoints(new Failpoints.Failpoints(socket))];
-            }
         });
+        worker.ConfigureOptions().PostConfigure<IServiceProvider>((options, provider) =>
+        {
+            var lines = new TransitionLines(provider.GetRequiredService<ILogger<TransitionLines>>(), provider.GetRequiredService<TimeProvider>());
+            options.Interceptors = configuration.Workers.FailpointSocket is { } socket ? [lines, new StepDetails(), new ActivityFailpoints(new Failpoints.Failpoints(socket))] : [lines, new StepDetails()];
+        });
+        return worker;
+    }
 }
 
 /// <summary>What the process says about itself when it starts.</summary>

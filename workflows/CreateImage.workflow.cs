@@ -16,9 +16,12 @@ namespace SnapshotFlow.Workflows;
 /// </list>
 /// The workflow id is <see cref="Names.CreateImageWorkflow"/>. Server ids, states and records are the activities' concern; this file is the process.
 /// </summary>
-[Workflow("CreateImage")]
+[Workflow(CreateImageWorkflow.Name)]
 public sealed class CreateImageWorkflow
 {
+    /// <summary>The workflow's type in Temporal.</summary>
+    public const string Name = "CreateImage";
+
     private static readonly TimeSpan WhileCallerWaits = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan ForRecords = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan ForUndo = TimeSpan.FromMinutes(5);
@@ -33,6 +36,9 @@ public sealed class CreateImageWorkflow
     /// </summary>
     public static TimeSpan LongestRun =>
         (3 * WhileCallerWaits) + FreezeDecision.ForProbe + ForDescription + FreezeDeadline.Maximum + ForCuts + (2 * GuestThaw.Altogether) + (3 * ForRecords) + (5 * ForUndo) + ForOneAttemptAtACut;
+
+    // A server refuses summaries of more than 400 bytes. Source: Temporal server, limit.userMetadataSummarySize.
+    private const int MostNamed = 5;
 
     private readonly CreateImageInput request;
     private readonly Compensation undo = new();
@@ -199,7 +205,7 @@ public sealed class CreateImageWorkflow
             try
             {
                 frozen = await Workflow.ExecuteActivityAsync(
-                    (IGuestActivities a) => a.QuiesceAsync(new(request.Server, prepared.Server.AgentAddress!, RunToken, deadline)),
+                    (IGuestActivities a) => a.QuiesceAsync(new(request.Server, prepared.Server.AgentAddress!, RunToken, deadline, request.RequestId)),
                     new()
                     {
                         TaskQueue = ComputeQueue,
@@ -266,7 +272,7 @@ public sealed class CreateImageWorkflow
 
     private Task<IReadOnlyList<VolumeCut>> CutGroupAsync(IReadOnlyList<VolumeToCut> volumes) => Workflow.ExecuteActivityAsync(
         (IVolumeActivities a) => a.CreateGroupSnapshotAsync(volumes.Select(v => new VolumeSnapshotInput(v.Volume, v.Snapshot)).ToList()),
-        Cutting(volumes[0].Backend, $"cut {string.Join(", ", volumes.Select(v => v.DeviceName ?? v.Volume.ToString()))} at once on {volumes[0].Backend}"));
+        Cutting(volumes[0].Backend, $"cut {(volumes.Count > MostNamed ? $"{volumes.Count} volumes" : string.Join(", ", volumes.Select(v => v.DeviceName ?? v.Volume.ToString())))} at once on {volumes[0].Backend}"));
 
     /// <summary>One volume's part of a group cut: its own step, its own undo.</summary>
     private Task<VolumeCut> CutInGroupAsync(VolumeToCut volume, Lazy<Task<IReadOnlyList<VolumeCut>>> group)

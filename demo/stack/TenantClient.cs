@@ -8,7 +8,8 @@ namespace SnapshotFlow.Stack;
 /// <param name="Status">HTTP status.</param>
 /// <param name="Location">Header <c>Location</c>.</param>
 /// <param name="Body">The JSON body; undefined when there is none.</param>
-public sealed record ApiAnswer(HttpStatusCode Status, Uri? Location, JsonElement Body)
+/// <param name="RequestId">Header <c>x-openstack-request-id</c>.</param>
+public sealed record ApiAnswer(HttpStatusCode Status, Uri? Location, JsonElement Body, string? RequestId)
 {
     /// <summary>Demands success, and says what came instead.</summary>
     public ApiAnswer Expect(HttpStatusCode status) => Status == status ? this : throw new StackException($"the API answered {(int)Status} where {(int)status} was expected: {Body}");
@@ -41,7 +42,8 @@ public sealed class TenantClient(Uri api, string? token) : IDisposable
         }
         using var response = await AnswerAsync(request, ct);
         var text = await response.Content.ReadAsStringAsync(ct);
-        return new ApiAnswer(response.StatusCode, response.Headers.Location, text.StartsWith('{') || text.StartsWith('[') ? JsonSerializer.Deserialize<JsonElement>(text) : default);
+        return new ApiAnswer(response.StatusCode, response.Headers.Location, text.StartsWith('{') || text.StartsWith('[') ? JsonSerializer.Deserialize<JsonElement>(text) : default,
+            response.Headers.TryGetValues("x-openstack-request-id", out var ids) ? ids.First() : null);
     }
 
     private async Task<HttpResponseMessage> AnswerAsync(HttpRequestMessage request, CancellationToken ct)

@@ -29,6 +29,9 @@ public sealed record FreezeLease(
     DateTimeOffset? FrozenAt,
     FreezeLeaseEnd? End)
 {
+    /// <summary>The request that the freeze is part of, <c>req-…</c>, for the log of whoever ends it; null when nobody said.</summary>
+    public string? RequestId { get; init; }
+
     /// <summary>Whether the guest may still be frozen under this lease.</summary>
     [JsonIgnore]
     public bool IsOpen => End is null;

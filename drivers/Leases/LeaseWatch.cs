@@ -51,6 +51,7 @@ internal sealed partial class LeaseWatch
 
     private async Task RunAsync(CancellationToken abandon)
     {
+        using var about = logger.BeginScope(Fields(file.Lease));
         var patience = FirstPatience;
         var forGood = false;
         ConfirmedThaw? last = null;
@@ -103,6 +104,23 @@ internal sealed partial class LeaseWatch
                 return;
             }
         }
+    }
+
+    /// <summary>What every line about a lease has: the request and, for a lease of ours, the run that the freeze is part of.</summary>
+    private static Dictionary<string, object> Fields(FreezeLease? lease)
+    {
+        var fields = new Dictionary<string, object>();
+        if (lease?.RequestId is { } request)
+        {
+            fields["request_id"] = request;
+        }
+
+        if (ImageId.TryParse(lease?.RunToken, null, out var image))
+        {
+            fields["workflow_id"] = Names.CreateImageWorkflow(image);
+        }
+
+        return fields;
     }
 
     /// <summary>Waits for the deadline and returns what the file says then; null when the lease is over.</summary>

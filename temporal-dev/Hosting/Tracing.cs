@@ -29,7 +29,7 @@ internal static class Tracing
         }
 
         builder.Services.AddOpenTelemetry()
-            .ConfigureResource(r => r.AddService("temporal-dev", "snapshotflow", serviceInstanceId: $"{Environment.MachineName}:{Environment.ProcessId}").AddEnvironmentVariableDetector())
+            .ConfigureResource(r => r.AddService("temporal-dev", "snapshotflow", typeof(Tracing).Assembly.GetName().Version?.ToString(3), serviceInstanceId: $"{Environment.MachineName}:{Environment.ProcessId}").AddEnvironmentVariableDetector())
             .WithTracing(t => t.AddSource(Source.Name).AddOtlpExporter(o => Configure(o, configuration)));
     }
 

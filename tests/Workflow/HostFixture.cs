@@ -44,7 +44,7 @@ public sealed class HostFixture : IAsyncLifetime, IGuestAgents
         await Eventually.TrueAsync(() => GuardHeartbeat.Doubt(leases, clock) is null);
         driver = new FaultLayer(new InMemoryVolumeDriver(new InMemoryStorage(), time), FaultFile, time);
         Work(new TemporalWorkerOptions(Names.ComputeQueue("host-1")).AddAllActivities(new GuestActivities(this, leases, clock, time, NullLogger<GuestActivities>.Instance)));
-        Work(new TemporalWorkerOptions(Names.VolumeQueue("host-1@file")).AddAllActivities(new VolumeActivities(driver, time, NullLogger<VolumeActivities>.Instance)));
+        Work(new TemporalWorkerOptions(Names.VolumeQueue("host-1@file")).AddAllActivities(new VolumeActivities(driver, time)));
         await ServeAsync([.. AllWorkflows.Types]);
     }
 

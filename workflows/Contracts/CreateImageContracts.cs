@@ -66,7 +66,8 @@ public sealed record ProbeGuestInput(ServerId Server, string? AgentAddress);
 /// <param name="AgentAddress">Where its agent listens.</param>
 /// <param name="RunToken">Names the holder of the freeze. The same token again is the same freeze; another token is refused.</param>
 /// <param name="Deadline">Longest freeze, counted from before the freeze call.</param>
-public sealed record QuiesceInput(ServerId Server, string AgentAddress, string RunToken, TimeSpan Deadline);
+/// <param name="RequestId">The request that asked for it, for the log of the guard; null in histories of before the guard was told.</param>
+public sealed record QuiesceInput(ServerId Server, string AgentAddress, string RunToken, TimeSpan Deadline, string? RequestId = null);
 
 /// <summary>The guest is frozen.</summary>
 /// <param name="FrozenAt">When the agent confirmed, clock of the compute host.</param>

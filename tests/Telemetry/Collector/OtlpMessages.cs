@@ -5,7 +5,7 @@ namespace SnapshotFlow.Tests.Telemetry.Collector;
 /// <summary>A span as it arrived.</summary>
 public sealed record ReceivedSpan(
     string Service, string Scope, string Name, string TraceId, string SpanId, string ParentId, ulong Start, ulong End, int Status,
-    IReadOnlyDictionary<string, string> Attributes, IReadOnlyList<string> LinkedTraces)
+    IReadOnlyDictionary<string, string> Attributes, IReadOnlyList<string> LinkedTraces, IReadOnlyDictionary<string, string> Resource)
 {
     /// <summary>STATUS_CODE_ERROR.</summary>
     public bool Failed => Status == 2;
@@ -22,6 +22,7 @@ internal static class OtlpMessages
         foreach (var resourceSpans in Messages(request, 1))
         {
             var service = Service(resourceSpans);
+            var resource = Resource(resourceSpans);
             foreach (var scopeSpans in Messages(resourceSpans, 2))
             {
                 var scope = Messages(scopeSpans, 1).Select(s => Text(s, 1)).FirstOrDefault() ?? "";
@@ -29,7 +30,7 @@ internal static class OtlpMessages
                 {
                     yield return new(
                         service, scope, Text(span, 5), Hex(span, 1), Hex(span, 2), Hex(span, 4), Fixed(span, 7), Fixed(span, 8),
-                        (int)Messages(span, 15).Select(s => Number(s, 3)).FirstOrDefault(), Attributes(span, 9), [.. Messages(span, 13).Select(l => Hex(l, 1))]);
+                        (int)Messages(span, 15).Select(s => Number(s, 3)).FirstOrDefault(), Attributes(span, 9), [.. Messages(span, 13).Select(l => Hex(l, 1))], resource);
                 }
             }
         }
@@ -54,8 +55,9 @@ internal static class OtlpMessages
         }
     }
 
-    private static string Service(ByteString resourceData) =>
-        Messages(resourceData, 1).Select(r => Attributes(r, 1)).Select(a => a.GetValueOrDefault("service.name", "")).FirstOrDefault() ?? "";
+    private static string Service(ByteString resourceData) => Resource(resourceData).GetValueOrDefault("service.name", "");
+
+    private static Dictionary<string, string> Resource(ByteString resourceData) => Messages(resourceData, 1).Select(r => Attributes(r, 1)).FirstOrDefault() ?? [];
 
     private static Dictionary<string, string> Attributes(ByteString message, int field) => Messages(message, field).ToDictionary(
         pair => Text(pair, 1),
