@@ -48,7 +48,7 @@ public sealed class FollowingARequest(TracedStack traced)
         Assert.NotNull(lines.Single(l => l["step"] == "Quiesce")["deadline_at"]);
         Assert.Equal("true", lines.Single(l => l["step"] == "Unquiesce")["was_frozen"]);
         Assert.Contains(lines.Single(l => l["step"] == "CopyGlanceMetadata")["volume_id"], server.Volumes.Select(v => v.ToString()));
-        Assert.Contains(traced.Collector.Spans, s => s.TraceId == lines[0]["trace_id"]);
+        await traced.Collector.WaitForAsync("the trace that the lines name", spans => spans.Any(s => s.TraceId == lines[0]["trace_id"]), Patience);
     }
 
     [Fact]
@@ -101,7 +101,7 @@ public sealed class FollowingARequest(TracedStack traced)
         {
             // A cut has to begin within the freeze deadline.
             var (request, global, answer) = await SendAsync(HttpMethod.Post, "/runs", new { server_id = server.Id.ToString(), name = "waiting", freeze_deadline = 1 });
-            await UntilAsync(request, "the steps without an answer", found => found.Count(l => l["timeout"] is not null && l["step"] == "CreateVolumeSnapshot") == server.Volumes.Count);
+            await UntilAsync(request, "a cut without an answer", found => found.Any(l => l["timeout"] is not null && l["step"] == "CreateVolumeSnapshot"));
             await Stack.StartWorkerAsync(WorkerRole.Volume, Ct);
             lines = await LinesAsync(request, global, $"create-image/{answer.Location!.Segments[^1]}");
         }
@@ -116,7 +116,8 @@ public sealed class FollowingARequest(TracedStack traced)
         }
 
         var unanswered = lines.Where(l => l["timeout"] is not null && l["step"] == "CreateVolumeSnapshot").ToList();
-        Assert.Equal(server.Volumes.Select(v => v.ToString()).Order(), unanswered.Select(l => l["volume_id"]).Order());
+        // The first one ends the step: the others may be cancelled before their time is over.
+        Assert.All(unanswered.GroupBy(l => l["volume_id"]), volume => Assert.True(server.Volumes.Any(v => v.ToString() == volume.Key) && volume.Count() == 1, volume.Key));
         Assert.All(unanswered, l => Assert.True(l is { Process: "control-worker" } && l["host"] == Stack.Backend && l["level"] == "warning", l.Text));
         Assert.Single(lines, l => l["step"] == "Unquiesce");
         Assert.Single(lines, l => l.Transition == "CreateImage ended failed");
@@ -171,8 +172,8 @@ public sealed class FollowingARequest(TracedStack traced)
         var refused = await traced.Tenant.PostAsync(
             "/identity/v3/auth/tokens", new { auth = new { identity = new { methods = new[] { "password" }, password = new { user = new { name = "demo", domain = new { name = "Default" }, password = "a-wrong-password" } } } } }, Ct);
         Assert.Equal(HttpStatusCode.Unauthorized, refused.Status);
-        await UntilAsync(request, "the answer's line", found => found.Count == 1);
-        await UntilAsync(refused.RequestId!, "the refusal's line", found => found.Count == 1);
+        await UntilAsync(request, "the answer's line", found => found.Count > 0);
+        await UntilAsync(refused.RequestId!, "the refusal's line", found => found.Count > 0);
 
         string[] secrets = [Stack.Tokens.Tenant, Stack.Tokens.Other, Stack.Tokens.Admin, Stack.Accounts.Tenant.Password, Stack.Accounts.Admin.Password, "a-wrong-password"];
         foreach (var process in new[] { "api", "control-worker", "compute-worker", "volume-worker", "guard" })
