@@ -103,7 +103,7 @@ public sealed class FollowingARequest(TracedStack traced)
             var (request, global, answer) = await SendAsync(HttpMethod.Post, "/runs", new { server_id = server.Id.ToString(), name = "waiting", freeze_deadline = 1 });
             await UntilAsync(request, "a cut without an answer", found => found.Any(l => l["timeout"] is not null && l["step"] == "CreateVolumeSnapshot"));
             await Stack.StartWorkerAsync(WorkerRole.Volume, Ct);
-            lines = await LinesAsync(request, global, $"create-image/{answer.Location!.Segments[^1]}");
+            lines = await LinesAsync(request, global, $"create-image/{answer.Body.GetProperty("image_id").GetString()}");
         }
         finally
         {
