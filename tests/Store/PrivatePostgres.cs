@@ -135,7 +135,7 @@ public sealed class PrivatePostgres : IAsyncLifetime
 
     private static string[] AsServerUser(string[] options, params string[] command) => Environment.IsPrivilegedProcess
         ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", .. options, .. command]
-        : ["setpriv", "--no-new-privs", .. options, .. command];
+        : options is [] ? command : ["setpriv", .. options, .. command];
 
     private static async Task RunAsync(params string[] command)
     {
