@@ -12,28 +12,22 @@ internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan P
     public static Task WarmUpAsync(ServerUnderTest server, int workflows) => AtOnceAsync(
         32, workflows, () => server.Client.ExecuteWorkflowAsync((FanOut f) => f.RunAsync(1), new WorkflowOptions($"warm-up-{Guid.NewGuid():N}", WorkerRole.Queue)));
 
-    /// <summary>A number of callers, each of which starts a workflow, waits for its result and begins again.</summary>
-    public static async Task<Measurement> TakeAsync(ServerUnderTest server, int callers, int activities, TimeSpan length)
+    /// <summary>
+    /// A number of callers, each of which starts a workflow, waits for its result and begins again. The servers take turns, a slice of time each, until each has had the
+    /// whole length: what else the machine does meanwhile falls on all of them.
+    /// </summary>
+    public static async Task<IReadOnlyList<Measurement>> TakeAsync(IReadOnlyList<ServerUnderTest> servers, int callers, int activities, TimeSpan length)
     {
-        var latencies = new ConcurrentBag<TimeSpan>();
-        var before = server.ProcessorTimes();
-        var began = Stopwatch.GetTimestamp();
-        await Task.WhenAll(Enumerable.Range(0, callers).Select(async _ =>
+        var taken = servers.Select(_ => new Slices()).ToList();
+        while (taken[^1].Elapsed < length)
         {
-            while (Stopwatch.GetElapsedTime(began) < length)
+            foreach (var (server, slices) in servers.Zip(taken))
             {
-                var started = Stopwatch.GetTimestamp();
-                await server.Client.ExecuteWorkflowAsync((FanOut f) => f.RunAsync(activities), new WorkflowOptions($"bench-{Guid.NewGuid():N}", WorkerRole.Queue));
-                latencies.Add(Stopwatch.GetElapsedTime(started));
+                await slices.AddAsync(server, callers, activities);
             }
-        }));
-        var elapsed = Stopwatch.GetElapsedTime(began);
-        var sorted = latencies.Order().ToArray();
-        return new Measurement(
-            sorted.Length / elapsed.TotalSeconds,
-            sorted[sorted.Length / 2],
-            sorted[(int)(sorted.Length * 0.99)],
-            (server.ProcessorTimes() - before) / sorted.Length);
+        }
+
+        return taken.ConvertAll(slices => slices.ToMeasurement());
     }
 
     /// <summary>Starts runs that stay open, and waits until each has its timer.</summary>
@@ -55,5 +49,41 @@ internal sealed record Measurement(double PerSecond, TimeSpan Median, TimeSpan P
                 await once();
             }
         }));
+    }
+
+    /// <summary>What one server did in its turns.</summary>
+    private sealed class Slices
+    {
+        /// <summary>Long against a workflow, short against what changes on a machine.</summary>
+        private static readonly TimeSpan Slice = TimeSpan.FromSeconds(2);
+
+        private readonly ConcurrentBag<TimeSpan> latencies = [];
+        private ProcessorTimes? processors;
+
+        public TimeSpan Elapsed { get; private set; }
+
+        public async Task AddAsync(ServerUnderTest server, int callers, int activities)
+        {
+            var before = server.ProcessorTimes();
+            var began = Stopwatch.GetTimestamp();
+            await Task.WhenAll(Enumerable.Range(0, callers).Select(async _ =>
+            {
+                while (Stopwatch.GetElapsedTime(began) < Slice)
+                {
+                    var started = Stopwatch.GetTimestamp();
+                    await server.Client.ExecuteWorkflowAsync((FanOut f) => f.RunAsync(activities), new WorkflowOptions($"bench-{Guid.NewGuid():N}", WorkerRole.Queue));
+                    latencies.Add(Stopwatch.GetElapsedTime(started));
+                }
+            }));
+            Elapsed += Stopwatch.GetElapsedTime(began);
+            var used = server.ProcessorTimes() - before;
+            processors = processors is null ? used : processors + used;
+        }
+
+        public Measurement ToMeasurement()
+        {
+            var sorted = latencies.Order().ToArray();
+            return new(sorted.Length / Elapsed.TotalSeconds, sorted[sorted.Length / 2], sorted[(int)(sorted.Length * 0.99)], processors! / sorted.Length);
+        }
     }
 }

@@ -9,6 +9,9 @@ internal sealed record ProcessorTimes(TimeSpan Server, TimeSpan? Database, TimeS
     public static ProcessorTimes operator -(ProcessorTimes after, ProcessorTimes before) =>
         new(after.Server - before.Server, after.Database - before.Database, after.Worker - before.Worker, after.Client - before.Client);
 
+    public static ProcessorTimes operator +(ProcessorTimes one, ProcessorTimes other) =>
+        new(one.Server + other.Server, one.Database + other.Database, one.Worker + other.Worker, one.Client + other.Client);
+
     public static ProcessorTimes operator /(ProcessorTimes sum, int parts) =>
         new(sum.Server / parts, sum.Database / parts, sum.Worker / parts, sum.Client / parts);
 

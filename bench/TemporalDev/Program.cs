@@ -50,8 +50,7 @@ finally
     }
 }
 
-// Each number of open runs has servers and workers of its own, so that nothing of what was measured before is measured again. The stores take turns row
-// by row: what else the machine does meanwhile falls on both.
+// Each number of open runs has servers and workers of its own, so that nothing of what was measured before is measured again. The stores take turns.
 async Task MeasureAsync(int openRuns)
 {
     var subjects = new List<ServerUnderTest>();
@@ -69,9 +68,9 @@ async Task MeasureAsync(int openRuns)
         {
             foreach (var callers in options.Callers)
             {
-                foreach (var server in subjects)
+                foreach (var (server, measured) in subjects.Zip(await Measurement.TakeAsync(subjects, callers, activities, options.Length)))
                 {
-                    report.Row(server.Store, openRuns, activities, callers, await Measurement.TakeAsync(server, callers, activities, options.Length));
+                    report.Row(server.Store, openRuns, activities, callers, measured);
                 }
             }
         }

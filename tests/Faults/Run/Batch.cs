@@ -30,6 +30,8 @@ public sealed class Batch(FaultStack world, TimeSpan stopFor)
     {
         await ReadyAsync(ct);
         var runs = cases.Select(c => new RunningCase(world, c, world.Rent(), stopFor)).ToList();
+        // What a case is about was made by an undisturbed run.
+        await Task.WhenAll(runs.Select(r => r.PrepareAsync(ct)));
         var running = Task.WhenAll(runs.Select(r => r.RunAsync(ct)));
         List<FaultCase> missed = [];
         TimeSpan? healedAt = null;

@@ -94,12 +94,30 @@ public sealed class RunningCase
         released.TrySetResult();
     }
 
-    /// <summary>Asks until there is an answer that stays, the same every time, and waits for the end of the run.</summary>
-    public async Task RunAsync(CancellationToken ct)
+    /// <summary>Makes what the case is about, while nothing goes wrong yet.</summary>
+    public async Task PrepareAsync(CancellationToken ct)
     {
         try
         {
             await Request.PrepareAsync(ct);
+        }
+        catch (StackException e)
+        {
+            Unended = $"it did not begin: {e.Message}";
+            ended.TrySetResult();
+        }
+    }
+
+    /// <summary>Asks until there is an answer that stays, the same every time, and waits for the end of the run.</summary>
+    public async Task RunAsync(CancellationToken ct)
+    {
+        if (Unended is not null)
+        {
+            return;
+        }
+
+        try
+        {
             world.Failpoints.Decide(Request.Workflow, DecideAsync);
             await InsistAsync($"an answer to {Case}", patience, async () =>
             {
