@@ -14,13 +14,6 @@ internal sealed class CommitQueue : IAsyncDisposable
     /// <summary>Larger batches gain nothing and make the first caller of a batch wait for the last.</summary>
     private const int MaximumBatch = 256;
 
-    /// <summary>
-    /// How long the writer waits for company before it writes: as many milliseconds as transitions were together in the last batch, less the
-    /// one that does not wait for anybody, and at most this many. A commit costs the same for one as for many, so where many want one, waiting
-    /// makes everybody faster; a caller who is alone never waits.
-    /// </summary>
-    private const int LongestGathering = 2;
-
     private readonly IStore store;
     private readonly Action<Exception> failStop;
     private readonly Lock gate = new();
@@ -120,11 +113,6 @@ internal sealed class CommitQueue : IAsyncDisposable
     /// <summary>Waits for the next batch. False when there will be none.</summary>
     private bool Gather(List<Entry> batch)
     {
-        if (batch.Count > 1)
-        {
-            arrived.WaitOne(Math.Min(batch.Count - 1, LongestGathering));
-        }
-
         batch.Clear();
         while (true)
         {
