@@ -105,7 +105,7 @@ public sealed class VolumeRecordActivities(Database database, VolumeStore volume
             throw new SnapshotFlowException(ErrorKind.InvalidRequest, VolumeSnapshotRules.Frozen);
         }
 
-        var settled = input.Force || volume.Status is VolumeStatus.Available or VolumeStatus.Error;
+        var settled = input.Force || volume.Status is VolumeStatus.Available or VolumeStatus.Error or "error_restoring" or "error_extending" or "error_managing";
         var migrating = volume.MigrationStatus is not (null or "" or "none" or "deleting" or "error" or "success");
         var attached = (await volumes.AttachmentsAsync(session, [volume.Id]))[volume.Id].Any();
         if (!settled || migrating || attached || await volumes.HasSnapshotsAsync(session, volume.Id))

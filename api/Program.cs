@@ -63,6 +63,7 @@ public static class Program
             .AddPolicy()
             .AddImages()
             .AddSnapshots()
+            .AddVolumes()
             .AddOpenApiDocument()
             .AddPublicUrl()
             .AddJson()

@@ -12,8 +12,12 @@ public sealed class PasswordHash
     /// <summary>Rounds of a new hash. Source: OWASP Password Storage Cheat Sheet, PBKDF2-HMAC-SHA512.</summary>
     public const int DefaultRounds = 210_000;
 
+    /// <summary>
+    /// Fewest rounds that are accepted. Enough for a password of 128 random bits, which nobody finds by trying, however fast; not for one that somebody thought of.
+    /// </summary>
+    public const int FewestRounds = 1_000;
+
     private const string Scheme = "pbkdf2-sha512";
-    private const int FewestRounds = 1_000;
     private const int MostRounds = 10_000_000;
     private const int FewestSaltBytes = 8;
     private const int SaltBytes = 16;
@@ -36,6 +40,12 @@ public sealed class PasswordHash
         var salt = RandomNumberGenerator.GetBytes(SaltBytes);
         return new(rounds, salt, Derive(password, salt, rounds, HashBytes));
     }
+
+    /// <summary>A hash that no password has, and that takes as long to check as others of so many rounds.</summary>
+    public static PasswordHash OfNobody(int rounds) => new(rounds, RandomNumberGenerator.GetBytes(SaltBytes), RandomNumberGenerator.GetBytes(HashBytes));
+
+    /// <summary>The work factor.</summary>
+    public int Rounds => rounds;
 
     /// <summary>Reads what <see cref="ToString"/> writes.</summary>
     /// <exception cref="FormatException">It is something else; the message says what is expected and never repeats the text.</exception>

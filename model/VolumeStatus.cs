@@ -30,6 +30,16 @@ public static class VolumeStatus
     /// <summary>Unusable.</summary>
     public const string Error = "error";
 
+    /// <summary>What an administrator may say that a volume is. Source: Cinder, <c>VolumeStatus</c>, but for <c>deleted</c>: a volume becomes that by being deleted.</summary>
+    public static readonly IReadOnlyList<string> All =
+    [
+        Creating, Available, Deleting, Error, "error_managing", "managing", "attaching", InUse, "detaching", Maintenance, "restoring-backup", "error_restoring", "reserved",
+        "awaiting-transfer", "backing-up", "error_backing-up", ErrorDeleting, "error_extending", "downloading", Uploading, "retyping", "extending",
+    ];
+
+    /// <summary>Being copied into an image.</summary>
+    public const string Uploading = "uploading";
+
     /// <summary>What the statuses of a secondary replica start with.</summary>
     public const string ReplicaPrefix = "replica_";
 }

@@ -22,6 +22,13 @@ public sealed partial class SnapshotStore(Database database)
          AND (@Volume::uuid IS NULL OR s.volume_id = @Volume)
          AND (@VolumeLike::text IS NULL OR position(@VolumeLike IN s.volume_id::text) > 0)
          AND (@Image::uuid IS NULL OR s.image_id = @Image)
+         AND (@Id::uuid IS NULL OR s.id = @Id)
+         AND (@UserId::text IS NULL OR s.user_id = @UserId)
+         AND (@SizeGib::bigint IS NULL OR s.volume_size_gib = @SizeGib)
+         AND (@VolumeType::text IS NULL OR s.volume_type = (SELECT t.name FROM volume_types AS t WHERE t.id::text = @VolumeType))
+         AND (@Host::text IS NULL OR EXISTS (
+             SELECT FROM volumes AS v
+             WHERE v.id = s.volume_id AND (v.backend = @Host OR starts_with(v.backend, @Host || '@') OR starts_with(v.backend, @Host || '#'))))
          AND (@ConsumesQuota::boolean IS NULL OR s.use_quota = @ConsumesQuota)
          AND (@Zone::text IS NULL OR EXISTS (SELECT FROM volumes AS v WHERE v.id = s.volume_id AND v.availability_zone = @Zone))
          AND NOT EXISTS (
@@ -220,6 +227,11 @@ public sealed partial class SnapshotStore(Database database)
             Volume = filter.Volume?.Value,
             filter.VolumeLike,
             Image = filter.Image?.Value,
+            Id = filter.Id?.Value,
+            filter.UserId,
+            filter.SizeGib,
+            filter.VolumeType,
+            filter.Host,
             filter.ConsumesQuota,
             Zone = filter.AvailabilityZone,
             MetadataKeys = keys,
@@ -300,6 +312,11 @@ public sealed partial class SnapshotStore(Database database)
 /// <param name="AvailabilityZone">Of volumes in this zone.</param>
 /// <param name="Metadata">With all of this metadata.</param>
 /// <param name="Order">Sorted so; null for newest first.</param>
+/// <param name="Id">Only this one.</param>
+/// <param name="UserId">Made by this user.</param>
+/// <param name="SizeGib">Exactly so large, in GiB.</param>
+/// <param name="VolumeType">Of volumes of the type with this id.</param>
+/// <param name="Host">Of volumes on this back end, <c>host@backend</c>, or on any of this host.</param>
 public sealed record SnapshotFilter(
     string? Name = null,
     string? Status = null,
@@ -311,4 +328,9 @@ public sealed record SnapshotFilter(
     bool? ConsumesQuota = null,
     string? AvailabilityZone = null,
     IReadOnlyDictionary<string, string>? Metadata = null,
-    SortOrder? Order = null);
+    SortOrder? Order = null,
+    SnapshotId? Id = null,
+    string? UserId = null,
+    long? SizeGib = null,
+    string? VolumeType = null,
+    string? Host = null);

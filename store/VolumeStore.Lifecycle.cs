@@ -119,6 +119,47 @@ public sealed partial class VolumeStore
         return true;
     }
 
+    /// <summary>Gives a live volume another name, description or metadata; null leaves what is there. True when it is there.</summary>
+    public async Task<bool> DescribeAsync(
+        Session session, VolumeId id, Changed<string?>? name, Changed<string?>? description, IReadOnlyDictionary<string, string>? metadata, DateTimeOffset now)
+    {
+        const string Sql = """
+            UPDATE volumes
+            SET display_name = CASE WHEN @SetsName THEN @Name ELSE display_name END,
+                display_description = CASE WHEN @SetsDescription THEN @Description ELSE display_description END,
+                metadata = coalesce(@Metadata::jsonb, metadata),
+                updated_at = @Now
+            WHERE id = @Id AND deleted_at IS NULL
+            """;
+        return await session.ExecuteAsync(Sql, new
+        {
+            Id = id,
+            SetsName = name is not null,
+            Name = name?.To,
+            SetsDescription = description is not null,
+            Description = description?.To,
+            Metadata = metadata is null ? null : System.Text.Json.JsonSerializer.Serialize(metadata),
+            Now = now,
+        }) == 1;
+    }
+
+    /// <summary>Writes what an administrator or owner says of a live volume, whatever it was; null leaves what is there. True when it is there.</summary>
+    public async Task<bool> ResetAsync(Session session, VolumeId id, string? status, Changed<string?>? migrationStatus, bool? bootable, DateTimeOffset now)
+    {
+        const string Sql = """
+            UPDATE volumes
+            SET status = coalesce(@Status, status),
+                migration_status = CASE WHEN @SetsMigration THEN @MigrationStatus ELSE migration_status END,
+                bootable = coalesce(@Bootable, bootable),
+                updated_at = @Now
+            WHERE id = @Id AND deleted_at IS NULL
+            """;
+        return await session.ExecuteAsync(Sql, new
+        {
+            Id = id, Status = status, SetsMigration = migrationStatus is not null, MigrationStatus = migrationStatus?.To, Bootable = bootable, Now = now,
+        }) == 1;
+    }
+
     /// <summary>Whether a volume has live snapshots.</summary>
     public Task<bool> HasSnapshotsAsync(Session session, VolumeId id)
     {

@@ -45,53 +45,6 @@ public sealed partial class VolumeStore(Database database)
         return await session.ListAsync<Volume>(Sql, new { Ids = ids.Select(i => i.Value).ToArray() });
     }
 
-    /// <summary>Volumes, newest first.</summary>
-    /// <param name="projectId">Whose; null for every project's.</param>
-    /// <param name="filter">Which of them.</param>
-    /// <param name="page">Which part. An unknown marker is <see cref="ErrorKind.NotFound"/>, as in Block Storage.</param>
-    /// <param name="cancellationToken">Gives up.</param>
-    public Task<IReadOnlyList<Volume>> ListAsync(string? projectId, VolumeFilter filter, Page page, CancellationToken cancellationToken)
-    {
-        const string Marker = """
-            SELECT created_at FROM volumes WHERE id = @Marker AND deleted_at IS NULL AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
-            """;
-        const string Sql = $"""
-            SELECT {Columns}
-            FROM volumes
-            WHERE deleted_at IS NULL
-              AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
-              AND (@Name::text IS NULL OR display_name = @Name)
-              AND (@Status::text IS NULL OR status = @Status)
-              AND (@Bootable::boolean IS NULL OR bootable = @Bootable)
-              AND (@MigrationStatus::text IS NULL OR coalesce(migration_status, 'none') = @MigrationStatus)
-              AND (@Zone::text IS NULL OR availability_zone = @Zone)
-              AND (@Metadata::jsonb IS NULL OR metadata @> @Metadata::jsonb)
-              AND (@After::timestamptz IS NULL OR (created_at, id) < (@After, @Marker::uuid))
-            ORDER BY created_at DESC, id DESC
-            LIMIT @Limit OFFSET @Offset
-            """;
-        return database.ReadAsync<IReadOnlyList<Volume>>(
-            async s =>
-            {
-                var after = await page.AfterAsync(s, Marker, new { page.Marker, ProjectId = projectId }, ErrorKind.NotFound, "volume");
-                return await s.ListAsync<Volume>(Sql, new
-                {
-                    ProjectId = projectId,
-                    filter.Name,
-                    filter.Status,
-                    filter.Bootable,
-                    filter.MigrationStatus,
-                    Zone = filter.AvailabilityZone,
-                    Metadata = filter.Metadata is null ? null : System.Text.Json.JsonSerializer.Serialize(filter.Metadata),
-                    After = after,
-                    page.Marker,
-                    page.Limit,
-                    page.Offset,
-                });
-            },
-            cancellationToken);
-    }
-
     /// <summary>The image metadata of a volume; empty when it has none.</summary>
     public async Task<IReadOnlyDictionary<string, string>> GlanceMetadataAsync(VolumeId id, CancellationToken cancellationToken)
     {
@@ -146,16 +99,6 @@ public sealed partial class VolumeStore(Database database)
         await session.ExecuteAsync(Fill, new { v.Id, Keys = keys, Values = keys.Select(k => registration.GlanceMetadata[k]).ToArray() });
     }
 }
-
-/// <summary>Which volumes a list is asked for; null asks for all.</summary>
-/// <param name="Name">Exactly this display name.</param>
-/// <param name="Status">Exactly this status.</param>
-/// <param name="Bootable">Bootable, or not.</param>
-/// <param name="MigrationStatus">Exactly this progress of a migration; <c>none</c> for those without.</param>
-/// <param name="AvailabilityZone">In this zone.</param>
-/// <param name="Metadata">With all of this metadata.</param>
-public sealed record VolumeFilter(
-    string? Name = null, string? Status = null, bool? Bootable = null, string? MigrationStatus = null, string? AvailabilityZone = null, IReadOnlyDictionary<string, string>? Metadata = null);
 
 /// <summary>One pair of a metadata table.</summary>
 internal sealed record TextRow

@@ -14,6 +14,7 @@ internal static class FaultTable
         404 => "itemNotFound",
         405 => "badMethod",
         409 => "conflictingRequest",
+        412 => "preconditionFailed",
         413 or 429 => "overLimit",
         415 => "badMediaType",
         501 => "notImplemented",

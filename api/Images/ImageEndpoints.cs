@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
@@ -25,8 +24,6 @@ internal static class ImageEndpoints
     private static readonly string[] SortKeys = ["name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at"];
 
     private static readonly string[] MemberStatuses = ["pending", "accepted", "rejected", "all"];
-
-    private static readonly string[] TimeOperators = ["eq", "neq", "gt", "gte", "lt", "lte"];
 
     /// <summary>What has a meaning of its own; every other parameter asks for images with that custom property.</summary>
     private static readonly string[] Understood =
@@ -159,32 +156,15 @@ internal static class ImageEndpoints
             Checksum = query.Text("checksum"),
             HashValue = query.Text("os_hash_value"),
             HashAlgo = query.Text("os_hash_algo"),
-            SizeMin = Whole("size_min"),
-            SizeMax = Whole("size_max"),
-            MinDisk = (int?)Whole("min_disk", int.MaxValue),
-            MinRam = (int?)Whole("min_ram", int.MaxValue),
+            SizeMin = query.Whole("size_min"),
+            SizeMax = query.Whole("size_max"),
+            MinDisk = (int?)query.Whole("min_disk", int.MaxValue),
+            MinRam = (int?)query.Whole("min_ram", int.MaxValue),
             Tags = query.All("tag"),
-            Created = Time("created_at"),
-            Updated = Time("updated_at"),
+            Created = query.Time("created_at"),
+            Updated = query.Time("updated_at"),
             Order = query.Sort(SortKeys),
         };
-
-        long? Whole(string name, long most = long.MaxValue) => query.Text(name) is not { } text ? null
-            : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= most ? number
-            : throw ListQuery.Invalid(name, text, "It must be a whole number of 0 or more");
-
-        TimeFilter? Time(string name)
-        {
-            if (query.Text(name) is not { } text)
-            {
-                return null;
-            }
-
-            var (comparison, rest) = TimeOperators.FirstOrDefault(o => text.StartsWith(o + ":", StringComparison.Ordinal)) is { } known ? (known, text[(known.Length + 1)..]) : ("eq", text);
-            return DateTimeOffset.TryParse(rest, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time)
-                ? new(comparison, time)
-                : throw ListQuery.Invalid(name, text, "It must be a time, with an operator before it such as gt:2026-08-01T00:00:00Z");
-        }
     }
 
     /// <summary>Glance's links begin at its version, not at the path that the service is mounted at.</summary>

@@ -45,6 +45,15 @@ internal static class RequestBodies
         ["POST /volume/v3/{project_id}/volumes"] = (
             Wrap("volume", Object([], ("snapshot_id", Uuid), ("size", Number), ("name", Text), ("description", Text), ("volume_type", Text), ("metadata", Texts))),
             """{"volume": {"snapshot_id": "11111111-2222-3333-4444-555555555555", "name": "again"}}"""),
+        ["PUT /volume/v3/{project_id}/volumes/{id}"] = (
+            Wrap("volume", Object([], ("name", TextOrNull), ("description", TextOrNull), ("display_name", TextOrNull), ("display_description", TextOrNull), ("metadata", Texts))), """{"volume": {"name": "second"}}"""),
+        ["POST /volume/v3/{project_id}/volumes/{id}/metadata"] = (Wrap("metadata", Texts), """{"metadata": {"purpose": "backup"}}"""),
+        ["PUT /volume/v3/{project_id}/volumes/{id}/metadata"] = (Wrap("metadata", Texts), """{"metadata": {"purpose": "backup"}}"""),
+        ["PUT /volume/v3/{project_id}/volumes/{id}/metadata/{key}"] = (Wrap("meta", Texts), """{"meta": {"purpose": "backup"}}"""),
+        ["POST /volume/v3/{project_id}/volumes/{id}/action"] = (
+            Object([], ("os-reset_status", Object([], ("status", Text), ("migration_status", TextOrNull))), ("os-force_delete", """{"type": ["object", "null"]}"""),
+                ("os-set_bootable", Wrap("bootable", """{"type": ["boolean", "string"]}"""))),
+            """{"os-reset_status": {"status": "available"}}"""),
         ["PATCH /image/v2/images/{id}"] = (
             List(Object(["op", "path"], ("op", """{"enum": ["add", "replace", "remove"]}"""), ("path", Text), ("value", "{}"))),
             """[{"op": "replace", "path": "/name", "value": "before-upgrade"}, {"op": "add", "path": "/purpose", "value": "backup"}]"""),
@@ -107,12 +116,28 @@ internal static class RequestBodies
             yield return ("sort", JsonSchemaType.String, "Such as name:asc,created_at:desc; newest first unless said otherwise.");
         }
 
-        if (path.EndsWith("/snapshots", StringComparison.Ordinal) || path.EndsWith("/snapshots/detail", StringComparison.Ordinal))
+        var (snapshots, volumes) = (IsListOf("snapshots", path), IsListOf("volumes", path));
+        if (snapshots || volumes)
         {
             yield return ("name", JsonSchemaType.String, "Only with this name.");
             yield return ("status", JsonSchemaType.String, "Only in this status.");
-            yield return ("volume_id", JsonSchemaType.String, "Only of this volume.");
+            if (snapshots)
+            {
+                yield return ("volume_id", JsonSchemaType.String, "Only of this volume.");
+            }
+            else
+            {
+                yield return ("bootable", JsonSchemaType.Boolean, "Only bootable ones, or only others.");
+                yield return ("size", JsonSchemaType.Integer, "Only of so many GiB.");
+                yield return ("availability_zone", JsonSchemaType.String, "Only in this zone.");
+                yield return ("created_at", JsonSchemaType.String, "Such as gt:2026-08-01T00:00:00Z,lt:2026-09-01T00:00:00Z; from 3.60.");
+            }
+
+            yield return ("metadata", JsonSchemaType.String, "Only with this metadata, such as {'purpose': 'backup'}; of snapshots from 3.22.");
+            yield return ("all_tenants", JsonSchemaType.Boolean, "Of every project, or of that which project_id says; for administrators.");
+            yield return ("host", JsonSchemaType.String, "Only on this back end, host@backend, or on any of this host; for administrators.");
             yield return ("sort", JsonSchemaType.String, "Such as status:asc,created_at:desc; newest first unless said otherwise.");
+            yield return ("offset", JsonSchemaType.Integer, "Items to leave out at the beginning of the page.");
             yield return ("with_count", JsonSchemaType.Boolean, "Say how many there are on all pages; from 3.45.");
         }
 
@@ -127,6 +152,8 @@ internal static class RequestBodies
             yield return ("all_projects", JsonSchemaType.Boolean, "Of every project; for administrators.");
         }
     }
+
+    private static bool IsListOf(string nouns, string path) => path.EndsWith($"/{nouns}", StringComparison.Ordinal) || path.EndsWith($"/{nouns}/detail", StringComparison.Ordinal);
 
     /// <summary>A schema from its JSON text.</summary>
     public static OpenApiSchema Schema(string json) => Of(JsonNode.Parse(json)!.AsObject());

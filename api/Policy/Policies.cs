@@ -37,6 +37,13 @@ internal static class Policies
     public const string ShowVolume = "volume:get";
     public const string UpdateVolume = "volume:update";
     public const string DeleteVolume = "volume:delete";
+    public const string ShowVolumeMetadata = "volume:get_volume_metadata";
+    public const string CreateVolumeMetadata = "volume:create_volume_metadata";
+    public const string UpdateVolumeMetadata = "volume:update_volume_metadata";
+    public const string DeleteVolumeMetadata = "volume:delete_volume_metadata";
+    public const string ResetVolumeStatus = "volume_extension:volume_admin_actions:reset_status";
+    public const string ForceDeleteVolume = "volume_extension:volume_admin_actions:force_delete";
+    public const string SetBootable = "volume_extension:volume_actions:set_bootable";
     public const string VolumeHost = "volume_extension:volume_host_attribute";
     public const string ListVolumeTypes = "volume_extension:type_get_all";
     public const string ShowVolumeType = "volume_extension:type_get";
@@ -161,6 +168,13 @@ internal static class Policies
         [ShowVolume] = CinderReader,
         [UpdateVolume] = CinderMember,
         [DeleteVolume] = CinderMember,
+        [ShowVolumeMetadata] = CinderReader,
+        [CreateVolumeMetadata] = CinderMember,
+        [UpdateVolumeMetadata] = CinderMember,
+        [DeleteVolumeMetadata] = CinderMember,
+        [ResetVolumeStatus] = "rule:admin_api",
+        [ForceDeleteVolume] = "rule:admin_api",
+        [SetBootable] = CinderMember,
         [VolumeHost] = "rule:admin_api",
         [ListVolumeTypes] = CinderReader,
         [ShowVolumeType] = CinderReader,

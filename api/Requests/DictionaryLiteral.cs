@@ -10,9 +10,11 @@ namespace SnapshotFlow.Api.Requests;
 internal static class DictionaryLiteral
 {
     /// <summary>Reads it; 400 when it is nothing of the kind.</summary>
-    public static IReadOnlyDictionary<string, string> Parse(string text)
+    /// <param name="text">The value of the parameter.</param>
+    /// <param name="name">The parameter.</param>
+    public static IReadOnlyDictionary<string, string> Parse(string text, string name = "metadata")
     {
-        var reader = new Reader(text);
+        var reader = new Reader(text, name);
         var result = new Dictionary<string, string>();
         reader.Expect('{');
         while (!reader.Accept('}'))
@@ -31,7 +33,7 @@ internal static class DictionaryLiteral
         return result;
     }
 
-    private sealed class Reader(string text)
+    private sealed class Reader(string text, string name)
     {
         private int at;
 
@@ -96,6 +98,6 @@ internal static class DictionaryLiteral
             }
         }
 
-        private Fault Wrong() => ListQuery.Invalid("metadata", text, "It must be a map of texts, for example {'key': 'value'}");
+        private Fault Wrong() => ListQuery.Invalid(name, text, "It must be a map of texts, for example {'key': 'value'}");
     }
 }

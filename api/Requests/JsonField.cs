@@ -39,6 +39,15 @@ internal readonly record struct JsonField(string Name, JsonElement Value)
         ? Value.EnumerateObject().ToDictionary(m => m.Name, m => new JsonField(m.Name, m.Value))
         : throw NotOfType("object");
 
+    /// <summary>Null or <c>{}</c>: what an action without arguments says.</summary>
+    public void RequireNothing()
+    {
+        if (!IsNull && (Value.ValueKind is not JsonValueKind.Object || Value.EnumerateObject().Any()))
+        {
+            throw Invalid("It must be null or {}");
+        }
+    }
+
     /// <summary>A text.</summary>
     public string Text() => Value.ValueKind is JsonValueKind.String ? Value.GetString()! : throw NotOfType("string");
 

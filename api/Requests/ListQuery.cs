@@ -8,6 +8,8 @@ namespace SnapshotFlow.Api.Requests;
 /// <summary>The query of a list: which page, which filters. What cannot be meant is 400 with the name of the parameter.</summary>
 internal sealed class ListQuery(HttpContext context)
 {
+    private static readonly string[] TimeOperators = ["eq", "neq", "gt", "gte", "lt", "lte"];
+
     private readonly IQueryCollection query = Storable(context.Request.Query);
 
     /// <summary>Rows of a page: <paramref name="otherwise"/> when not said, never more than <paramref name="most"/>.</summary>
@@ -58,6 +60,17 @@ internal sealed class ListQuery(HttpContext context)
             _ => throw Invalid(name, text, "It must be 1 or 0"),
         },
     };
+
+    /// <summary>A whole number of 0 or more; null when it is not there.</summary>
+    public long? Whole(string name, long most = long.MaxValue) => Text(name) is not { } text ? null
+        : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= most ? number
+        : throw Invalid(name, text, "It must be a whole number of 0 or more");
+
+    /// <summary>A comparison with a time, such as <c>gt:2026-08-01T00:00:00Z</c>; without an operator it is equality. Null when it is not there.</summary>
+    public TimeFilter? Time(string name) => Text(name) is { } text ? Time(name, text) : null;
+
+    /// <summary>Several comparisons, separated by commas. Source: Cinder, time comparison filters.</summary>
+    public IReadOnlyList<TimeFilter> Times(string name) => Text(name) is { } text ? [.. text.Split(',').Select(part => Time(name, part))] : [];
 
     /// <summary>The parameters that were given.</summary>
     public IEnumerable<string> Names => query.Keys;
@@ -130,6 +143,14 @@ internal sealed class ListQuery(HttpContext context)
     public string FirstPage() => Path(WithoutMarker);
 
     public static Fault Invalid(string name, string value, string why) => Fault.BadRequest($"Invalid input for query parameters {name}. Value: {value}. {why}");
+
+    private static TimeFilter Time(string name, string text)
+    {
+        var (comparison, rest) = TimeOperators.FirstOrDefault(o => text.StartsWith(o + ":", StringComparison.Ordinal)) is { } known ? (known, text[(known.Length + 1)..]) : ("eq", text);
+        return DateTimeOffset.TryParse(rest, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time)
+            ? new(comparison, time)
+            : throw Invalid(name, text, "It must be a time, with an operator before it such as gt:2026-08-01T00:00:00Z");
+    }
 
     private IEnumerable<KeyValuePair<string, string?>> WithoutMarker =>
         query.Where(p => p.Key is not ("marker" or "offset")).SelectMany(p => p.Value, (p, v) => KeyValuePair.Create(p.Key, v));

@@ -39,8 +39,11 @@ internal sealed class SnapshotActions(SnapshotChanges changes, SnapshotStore sna
         return TypedResults.Accepted((string?)null);
     }
 
-    private static Func<Snapshot, Task> Plain(JsonField field, Func<Snapshot, Task> act) =>
-        field.IsNull || (field.Value.ValueKind is JsonValueKind.Object && field.Members().Count == 0) ? act : throw field.Invalid("It must be null or {}");
+    private static Func<Snapshot, Task> Plain(JsonField field, Func<Snapshot, Task> act)
+    {
+        field.RequireNothing();
+        return act;
+    }
 
     /// <summary>Any status but deleted, whatever it was: neither back end nor quota hear of it.</summary>
     private Func<Snapshot, Task> Reset(JsonField field, CancellationToken ct)

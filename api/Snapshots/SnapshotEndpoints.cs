@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
@@ -15,30 +14,12 @@ namespace SnapshotFlow.Api.Snapshots;
 /// <summary>The part of the Block Storage API that is about volume snapshots. Source: Cinder API v3.</summary>
 internal static class SnapshotEndpoints
 {
-    private const int MaxPage = 1000;
-
-    private static readonly Microversion UnknownFiltersRefused = new(3, 31);
-    private static readonly Microversion MetadataFilter = new(3, 22);
-    private static readonly Microversion SortByName = new(3, 30);
-    private static readonly Microversion LikeFilters = new(3, 34);
-    private static readonly Microversion Counted = new(3, 45);
-    private static readonly Microversion QuotaShown = new(3, 65);
-
-    private static readonly string[] SortKeys = ["id", "status", "volume_size", "created_at", "updated_at", "volume_id", "display_name"];
-
-    /// <summary>The filters that Cinder's own file allows, and what is no filter.</summary>
-    private static readonly string[] Understood =
-    [
-        "limit", "marker", "offset", "sort", "sort_key", "sort_dir", "all_tenants", "project_id", "with_count", "name", "status", "volume_id", "metadata", "availability_zone",
-        "consumes_quota", "name~", "status~", "volume_id~",
-    ];
-
     public static IServiceCollection AddSnapshots(this IServiceCollection services) => services.AddSingleton<SnapshotChanges>().AddSingleton<SnapshotActions>();
 
     public static void MapSnapshots(this IEndpointRouteBuilder routes) => routes.MapVolumeGroup("snapshots", snapshots =>
     {
-        snapshots.MapGet("", ListAsync);
-        snapshots.MapGet("/detail", ListDetailAsync);
+        snapshots.MapGet("", SnapshotLists.ListAsync);
+        snapshots.MapGet("/detail", SnapshotLists.ListDetailAsync);
         snapshots.MapGet("/{id}", ShowAsync);
         snapshots.MapPost("", CreateAsync).RepeatableByKey(Policies.CreateSnapshot);
         snapshots.MapDelete("/{id}", DeleteAsync);
@@ -51,12 +32,6 @@ internal static class SnapshotEndpoints
         snapshots.MapDelete("/{id}/metadata/{key}", SnapshotMetadata.DeleteOneAsync);
         snapshots.MapPost("/{id}/action", (string id, HttpContext context, SnapshotActions actions, CancellationToken ct) => actions.ActAsync(id, context, ct));
     });
-
-    private static Task<Ok<SnapshotList<SnapshotSummary>>> ListAsync(HttpContext context, SnapshotStore store, CancellationToken ct) =>
-        PageAsync(context, store, SnapshotSummary.Of, ct);
-
-    private static Task<Ok<SnapshotList<SnapshotView>>> ListDetailAsync(HttpContext context, SnapshotStore store, CancellationToken ct) =>
-        PageAsync(context, store, s => SnapshotView.Of(s, context.Microversion()), ct);
 
     private static async Task<Ok<OneSnapshot>> ShowAsync(string id, HttpContext context, SnapshotStore store, CancellationToken ct)
     {
@@ -100,57 +75,5 @@ internal static class SnapshotEndpoints
         return TypedResults.Accepted((string?)null);
     }
 
-    private static async Task<Ok<SnapshotList<T>>> PageAsync<T>(HttpContext context, SnapshotStore store, Func<Snapshot, T> view, CancellationToken ct)
-    {
-        var caller = context.Caller();
-        context.Demand(Policies.ListSnapshots);
-        var query = new ListQuery(context);
-        var version = context.Microversion();
-        var order = query.Sort([.. SortKeys, .. version >= SortByName ? ["name"] : (string[])[]]);
-        if (version >= UnknownFiltersRefused && !caller.IsAdmin)
-        {
-            query.RequireKnown(Understood);
-        }
-
-        var project = Project(query, caller);
-        var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.NotFound($"Snapshot {text} could not be found.")), query.Offset());
-        var filter = Filter(query, version);
-        var snapshots = filter is null ? [] : await store.ListAsync(project, filter with { Order = order }, page, ct);
-        int? count = version < Counted || !query.Switch("with_count") ? null : filter is null ? 0 : await store.CountAsync(project, filter, ct);
-        IReadOnlyList<Link>? links = page.Limit > 0 && snapshots.Count == page.Limit ? [Link.Next(context.Url(query.NextPage(snapshots[^1].Id)))] : null;
-        return TypedResults.Ok(new SnapshotList<T>(snapshots.Select(view).ToList(), links, count));
-    }
-
-    /// <summary>Null when nothing can match: no volume has an id that is no UUID. What a microversion does not know yet says nothing.</summary>
-    private static SnapshotFilter? Filter(ListQuery query, Microversion version)
-    {
-        VolumeId? volume = null;
-        if (query.Text("volume_id") is { } text)
-        {
-            if (!VolumeId.TryParse(text, null, out var id))
-            {
-                return null;
-            }
-
-            volume = id;
-        }
-
-        string? Like(string name) => version >= LikeFilters ? query.Text(name + "~") : null;
-        return new(
-            query.Text("name"), query.Text("status"), volume, null, Like("name"), Like("status"), Like("volume_id"),
-            version >= QuotaShown && query.Text("consumes_quota") is not null ? query.Switch("consumes_quota") : null,
-            query.Text("availability_zone"),
-            version >= MetadataFilter && query.Text("metadata") is { } metadata ? DictionaryLiteral.Parse(metadata) : null);
-    }
-
-    /// <summary>Administrators may look into every project, or into one; for everybody else the two parameters mean nothing.</summary>
-    private static string? Project(ListQuery query, Caller caller) =>
-        caller.IsAdmin && query.Switch("all_tenants") ? query.Text("project_id") : caller.ProjectId;
-
     internal sealed record OneSnapshot(SnapshotView Snapshot);
-
-    private sealed record SnapshotList<T>(
-        IReadOnlyList<T> Snapshots,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? SnapshotsLinks,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Count);
 }

@@ -11,51 +11,43 @@ namespace SnapshotFlow.Api.Snapshots;
 /// <summary>The metadata of a snapshot, whole and key by key. Source: Cinder API v3, snapshot metadata.</summary>
 internal static class SnapshotMetadata
 {
-    public static async Task<Ok<Whole>> ShowAsync(string id, HttpContext context, SnapshotStore store, CancellationToken ct) =>
-        TypedResults.Ok(new Whole((await RequireAsync(id, context, store, Policies.ShowSnapshotMetadata, ct)).Metadata));
+    public static async Task<Ok<MetadataBody.Whole>> ShowAsync(string id, HttpContext context, SnapshotStore store, CancellationToken ct) =>
+        TypedResults.Ok(new MetadataBody.Whole((await RequireAsync(id, context, store, Policies.ShowSnapshotMetadata, ct)).Metadata));
 
-    public static async Task<Ok<Whole>> MergeAsync(string id, HttpContext context, SnapshotStore store, Database database, CancellationToken ct)
+    public static async Task<Ok<MetadataBody.Whole>> MergeAsync(string id, HttpContext context, SnapshotStore store, Database database, CancellationToken ct)
     {
-        var given = await WholeAsync(context, ct);
+        var given = await MetadataBody.WholeAsync(context, ct);
         var snapshot = await RequireAsync(id, context, store, Policies.UpdateSnapshotMetadata, ct);
-        return TypedResults.Ok(new Whole(await ChangeAsync(snapshot, store, database, before => Merged(before, given), ct)));
+        return TypedResults.Ok(new MetadataBody.Whole(await ChangeAsync(snapshot, store, database, before => before.MergedWith(given), ct)));
     }
 
-    public static async Task<Ok<Whole>> ReplaceAsync(string id, HttpContext context, SnapshotStore store, Database database, CancellationToken ct)
+    public static async Task<Ok<MetadataBody.Whole>> ReplaceAsync(string id, HttpContext context, SnapshotStore store, Database database, CancellationToken ct)
     {
-        var given = await WholeAsync(context, ct);
+        var given = await MetadataBody.WholeAsync(context, ct);
         var snapshot = await RequireAsync(id, context, store, Policies.UpdateSnapshotMetadata, ct);
-        return TypedResults.Ok(new Whole(await ChangeAsync(snapshot, store, database, _ => given, ct)));
+        return TypedResults.Ok(new MetadataBody.Whole(await ChangeAsync(snapshot, store, database, _ => given, ct)));
     }
 
-    public static async Task<Ok<One>> ShowOneAsync(string id, string key, HttpContext context, SnapshotStore store, CancellationToken ct)
+    public static async Task<Ok<MetadataBody.One>> ShowOneAsync(string id, string key, HttpContext context, SnapshotStore store, CancellationToken ct)
     {
         var snapshot = await RequireAsync(id, context, store, Policies.ShowSnapshotMetadata, ct);
-        return snapshot.Metadata.TryGetValue(key, out var value) ? TypedResults.Ok(new One(new Dictionary<string, string> { [key] = value })) : throw NoKey(snapshot, key);
+        return snapshot.Metadata.TryGetValue(key, out var value) ? TypedResults.Ok(new MetadataBody.One(new Dictionary<string, string> { [key] = value })) : throw NoKey(snapshot, key);
     }
 
-    public static async Task<Ok<One>> SetOneAsync(string id, string key, HttpContext context, SnapshotStore store, Database database, CancellationToken ct)
+    public static async Task<Ok<MetadataBody.One>> SetOneAsync(string id, string key, HttpContext context, SnapshotStore store, Database database, CancellationToken ct)
     {
-        var given = SnapshotFields.Metadata(new JsonField("body", await JsonBody.ReadAsync(context.Request, ct)).Object(required: ["meta"], optional: [])["meta"]);
-        var value =
-            given.Count != 1 ? throw Fault.BadRequest("Request body contains too many items")
-            : given.TryGetValue(key, out var found) ? found
-            : throw Fault.BadRequest("Request body and URI mismatch");
+        var given = await MetadataBody.OneAsync(key, context, ct);
         var snapshot = await RequireAsync(id, context, store, Policies.UpdateSnapshotMetadata, ct);
-        await ChangeAsync(snapshot, store, database, before => Merged(before, given), ct);
-        return TypedResults.Ok(new One(new Dictionary<string, string> { [key] = value }));
+        await ChangeAsync(snapshot, store, database, before => before.MergedWith(given), ct);
+        return TypedResults.Ok(new MetadataBody.One(given));
     }
 
     public static async Task<Ok> DeleteOneAsync(string id, string key, HttpContext context, SnapshotStore store, Database database, CancellationToken ct)
     {
         var snapshot = await RequireAsync(id, context, store, Policies.DeleteSnapshotMetadata, ct);
-        await ChangeAsync(
-            snapshot, store, database, before => before.ContainsKey(key) ? before.Where(m => m.Key != key).ToDictionary(m => m.Key, m => m.Value) : throw NoKey(snapshot, key), ct);
+        await ChangeAsync(snapshot, store, database, before => before.ContainsKey(key) ? before.Without(key) : throw NoKey(snapshot, key), ct);
         return TypedResults.Ok();
     }
-
-    private static async Task<IReadOnlyDictionary<string, string>> WholeAsync(HttpContext context, CancellationToken ct) =>
-        SnapshotFields.Metadata(new JsonField("body", await JsonBody.ReadAsync(context.Request, ct)).Object(required: ["metadata"], optional: [])["metadata"]);
 
     private static async Task<Snapshot> RequireAsync(string id, HttpContext context, SnapshotStore store, string rule, CancellationToken ct)
     {
@@ -77,20 +69,5 @@ internal static class SnapshotMetadata
             },
             ct);
 
-    private static Dictionary<string, string> Merged(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> given)
-    {
-        var merged = before.ToDictionary(m => m.Key, m => m.Value);
-        foreach (var (key, value) in given)
-        {
-            merged[key] = value;
-        }
-
-        return merged;
-    }
-
     private static Fault NoKey(Snapshot snapshot, string key) => Fault.NotFound($"Snapshot {snapshot.Id} has no metadata with key {key}.");
-
-    internal sealed record Whole(IReadOnlyDictionary<string, string> Metadata);
-
-    internal sealed record One(IReadOnlyDictionary<string, string> Meta);
 }

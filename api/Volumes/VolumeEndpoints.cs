@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SnapshotFlow.Api.Faults;
 using SnapshotFlow.Api.Identity;
@@ -13,41 +12,36 @@ using SnapshotFlow.Workflows.Contracts;
 
 namespace SnapshotFlow.Api.Volumes;
 
-/// <summary>The part of the Block Storage API that is about volumes: to see them, to make one from a snapshot, and to delete it again. Source: Cinder API v3.</summary>
+/// <summary>The part of the Block Storage API that is about volumes: to see and describe them, to make one from a snapshot, and to delete it again. Source: Cinder API v3.</summary>
 internal static class VolumeEndpoints
 {
-    private const int MaxPage = 1000;
-
     /// <summary>From here on an image that was made of a server stands for the snapshot of its root. Source: Cinder.</summary>
     private static readonly Microversion ImagesAreSnapshots = new(3, 46);
-    private static readonly Microversion UnknownFiltersRefused = new(3, 31);
 
-    /// <summary>The filters that Cinder's own file allows of what volumes have here, and what is no filter.</summary>
-    private static readonly string[] Understood =
-    [
-        "limit", "marker", "offset", "sort", "sort_key", "sort_dir", "all_tenants", "project_id", "name", "status", "bootable", "migration_status", "availability_zone", "metadata",
-    ];
+    public static IServiceCollection AddVolumes(this IServiceCollection services) =>
+        services.AddSingleton<VolumeChanges>().AddSingleton<VolumeMetadata>().AddSingleton<VolumeActions>();
 
     public static void MapVolumes(this IEndpointRouteBuilder routes) => routes.MapVolumeGroup("volumes", volumes =>
     {
-        volumes.MapGet("", ListAsync);
-        volumes.MapGet("/detail", ListDetailAsync);
+        volumes.MapGet("", VolumeLists.ListAsync);
+        volumes.MapGet("/detail", VolumeLists.ListDetailAsync);
         volumes.MapGet("/{id}", ShowAsync);
         volumes.MapPost("", CreateAsync).RepeatableByKey(Policies.CreateVolume);
         volumes.MapDelete("/{id}", DeleteAsync);
+        volumes.MapPut("/{id}", (string id, HttpContext context, VolumeChanges changes, CancellationToken ct) => changes.UpdateAsync(id, context, ct));
+        volumes.MapGet("/{id}/metadata", (string id, HttpContext context, VolumeMetadata metadata, CancellationToken ct) => metadata.ShowAsync(id, context, ct));
+        volumes.MapPost("/{id}/metadata", (string id, HttpContext context, VolumeMetadata metadata, CancellationToken ct) => metadata.MergeAsync(id, context, ct));
+        volumes.MapPut("/{id}/metadata", (string id, HttpContext context, VolumeMetadata metadata, CancellationToken ct) => metadata.ReplaceAsync(id, context, ct));
+        volumes.MapGet("/{id}/metadata/{key}", (string id, string key, HttpContext context, VolumeMetadata metadata, CancellationToken ct) => metadata.ShowOneAsync(id, key, context, ct));
+        volumes.MapPut("/{id}/metadata/{key}", (string id, string key, HttpContext context, VolumeMetadata metadata, CancellationToken ct) => metadata.SetOneAsync(id, key, context, ct));
+        volumes.MapDelete("/{id}/metadata/{key}", (string id, string key, HttpContext context, VolumeMetadata metadata, CancellationToken ct) => metadata.DeleteOneAsync(id, key, context, ct));
+        volumes.MapPost("/{id}/action", (string id, HttpContext context, VolumeActions actions, CancellationToken ct) => actions.ActAsync(id, context, ct));
     });
-
-    private static Task<Ok<VolumeList<VolumeSummary>>> ListAsync(HttpContext context, VolumeStore store, CancellationToken ct) =>
-        PageAsync(context, store, (page, _) => Task.FromResult(page.Select(v => VolumeSummary.Of(v, context))), ct);
-
-    private static Task<Ok<VolumeList<VolumeView>>> ListDetailAsync(HttpContext context, VolumeStore store, CancellationToken ct) =>
-        PageAsync(context, store, async (page, token) => await ViewsAsync(page, context, store, token), ct);
 
     private static async Task<Ok<OneVolume>> ShowAsync(string id, HttpContext context, VolumeStore store, CancellationToken ct)
     {
-        var volume = await RequireAsync(store, id, context.Caller(), ct);
-        context.Demand(Policies.ShowVolume, PolicyTarget.Of(volume.ProjectId, volume.UserId));
-        return TypedResults.Ok(new OneVolume((await ViewsAsync([volume], context, store, ct)).Single()));
+        var volume = await store.RequireAsync(id, context, Policies.ShowVolume, ct);
+        return TypedResults.Ok(new OneVolume((await VolumeView.OfAsync([volume], context, store, ct)).Single()));
     }
 
     private static async Task<Accepted<OneVolume>> CreateAsync(HttpContext context, ImageStore images, SnapshotStore snapshots, ResourceRuns runs, CancellationToken ct)
@@ -71,10 +65,8 @@ internal static class VolumeEndpoints
 
     private static async Task<Accepted> DeleteAsync(string id, HttpContext context, VolumeStore store, ResourceRuns runs, CancellationToken ct)
     {
-        var caller = context.Caller();
-        var volume = await RequireAsync(store, id, caller, ct);
-        context.Demand(Policies.DeleteVolume, PolicyTarget.Of(volume.ProjectId, volume.UserId));
-        await runs.DeleteVolumeAsync(new(volume.Id, Force: false, caller, context.TraceIdentifier), ct);
+        var volume = await store.RequireAsync(id, context, Policies.DeleteVolume, ct);
+        await runs.DeleteVolumeAsync(new(volume.Id, Force: false, context.Caller(), context.TraceIdentifier), ct);
         return TypedResults.Accepted((string?)null);
     }
 
@@ -108,48 +100,15 @@ internal static class VolumeEndpoints
         }
     }
 
-    private static async Task<Volume> RequireAsync(VolumeStore store, string id, Caller caller, CancellationToken ct) =>
-        VolumeId.TryParse(id, null, out var known) && await store.FindVisibleAsync(known, caller, ct) is { } volume
-            ? volume
+    /// <summary>The volume as the caller sees it, or 404; 403 when the rule does not let the caller do this with it.</summary>
+    internal static async Task<Volume> RequireAsync(this VolumeStore store, string id, HttpContext context, string rule, CancellationToken ct)
+    {
+        var volume = VolumeId.TryParse(id, null, out var known) && await store.FindVisibleAsync(known, context.Caller(), ct) is { } found
+            ? found
             : throw Fault.NotFound($"Volume {id} could not be found.");
-
-    private static async Task<IEnumerable<VolumeView>> ViewsAsync(IReadOnlyList<Volume> page, HttpContext context, VolumeStore store, CancellationToken ct)
-    {
-        var attachments = await store.AttachmentsAsync(page.Select(v => v.Id).ToList(), ct);
-        var views = new List<VolumeView>();
-        foreach (var volume in page)
-        {
-            views.Add(VolumeView.Of(volume, attachments[volume.Id], volume.Bootable ? await store.GlanceMetadataAsync(volume.Id, ct) : new Dictionary<string, string>(), context));
-        }
-
-        return views;
+        context.Demand(rule, PolicyTarget.Of(volume.ProjectId, volume.UserId));
+        return volume;
     }
 
-    private static async Task<Ok<VolumeList<T>>> PageAsync<T>(
-        HttpContext context, VolumeStore store, Func<IReadOnlyList<Volume>, CancellationToken, Task<IEnumerable<T>>> views, CancellationToken ct)
-    {
-        var caller = context.Caller();
-        context.Demand(Policies.ListVolumes);
-        var query = new ListQuery(context);
-        query.RequireNewestFirst();
-        var version = context.Microversion();
-        if (version >= UnknownFiltersRefused && !caller.IsAdmin)
-        {
-            query.RequireKnown(Understood);
-        }
-
-        var filter = new VolumeFilter(
-            query.Text("name"), query.Text("status"), query.Text("bootable") is null ? null : query.Switch("bootable"), query.Text("migration_status"), query.Text("availability_zone"),
-            query.Text("metadata") is { } metadata ? DictionaryLiteral.Parse(metadata) : null);
-        var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.NotFound($"Volume {text} could not be found.")), query.Offset());
-        var everywhere = caller.IsAdmin && query.Switch("all_tenants");
-        var found = await store.ListAsync(everywhere ? query.Text("project_id") : caller.ProjectId, filter, page, ct);
-        IReadOnlyList<Link>? links = page.Limit > 0 && found.Count == page.Limit ? [Link.Next(context.Url(query.NextPage(found[^1].Id)))] : null;
-        return TypedResults.Ok(new VolumeList<T>((await views(found, ct)).ToList(), links));
-    }
-
-    private sealed record OneVolume(VolumeView Volume);
-
-    private sealed record VolumeList<T>(
-        IReadOnlyList<T> Volumes, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<Link>? VolumesLinks);
+    internal sealed record OneVolume(VolumeView Volume);
 }

@@ -63,6 +63,19 @@ internal sealed record VolumeView(string Id, string? Name, string? Description, 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? ConsumesQuota { get; init; }
 
+    /// <summary>Volumes with what they are attached to and the image metadata of those that one can start from.</summary>
+    public static async Task<IEnumerable<VolumeView>> OfAsync(IReadOnlyList<Volume> page, HttpContext context, VolumeStore store, CancellationToken ct)
+    {
+        var attachments = await store.AttachmentsAsync(page.Select(v => v.Id).ToList(), ct);
+        var views = new List<VolumeView>();
+        foreach (var volume in page)
+        {
+            views.Add(Of(volume, attachments[volume.Id], volume.Bootable ? await store.GlanceMetadataAsync(volume.Id, ct) : new Dictionary<string, string>(), context));
+        }
+
+        return views;
+    }
+
     public static VolumeView Of(Volume v, IEnumerable<VolumeAttachment> attachments, IReadOnlyDictionary<string, string> imageMetadata, HttpContext context)
     {
         var (admin, version) = (context.Caller().IsAdmin, context.Microversion());

@@ -1,26 +1,32 @@
 using System.Diagnostics;
 using SnapshotFlow.Drivers;
+using SnapshotFlow.Drivers.File;
 using SnapshotFlow.Drivers.Rbd;
 using SnapshotFlow.Model;
 
 namespace SnapshotFlow.Bench.FreezeWindow;
 
-/// <summary>A set of RBD images cut in each of the ways there are, in one run: this is what a guest would have to stand still for.</summary>
+/// <summary>A set of volumes cut in each of the ways there are, in one run: this is what a guest would have to stand still for.</summary>
 internal static class SetLatencies
 {
     public static async Task MeasureAsync(string directory, RbdOptions? rbd, int rounds, CancellationToken ct)
     {
-        if (rbd is null)
+        Console.WriteLine($"## A set of volumes: median / p99 ms of {rounds}");
+        Console.WriteLine();
+        Console.WriteLine("| Back end | Volumes | driver, at once | driver, one after another | driver, as a group | `rbd snap create`, one after another |");
+        Console.WriteLine("|---|---|---|---|---|---|");
+        await MeasureAsync("file", new FileVolumeDriver(Directory.CreateDirectory(Path.Combine(directory, "sets")).FullName, TimeProvider.System), null, rounds, ct);
+        if (rbd is not null)
         {
-            Console.WriteLine("Sets on Ceph were not measured: no cluster is configured.\n");
-            return;
+            using var driver = new RbdVolumeDriver(rbd, TimeProvider.System);
+            await MeasureAsync("rbd", driver, rbd, rounds, ct);
         }
 
-        Console.WriteLine($"## A set of RBD images: median / p99 ms of {rounds}");
         Console.WriteLine();
-        Console.WriteLine("| Images | driver, at once | driver, one after another | driver, as a group | `rbd snap create`, one after another |");
-        Console.WriteLine("|---|---|---|---|---|");
-        using var driver = new RbdVolumeDriver(rbd, TimeProvider.System);
+    }
+
+    private static async Task MeasureAsync(string name, IVolumeDriver driver, RbdOptions? rbd, int rounds, CancellationToken ct)
+    {
         await driver.CheckAsync(ct);
         foreach (var count in (int[])[1, 4, 8, 16])
         {
@@ -37,17 +43,24 @@ internal static class SetLatencies
                         await driver.CreateSnapshotAsync(member.Volume, member.Snapshot, null, ct);
                     }
                 });
-                await OnceAsync(group, members => driver.CreateGroupSnapshotAsync(members, ct));
-                await OnceAsync(command, async members =>
+                if (driver.Groups is { } together)
                 {
-                    foreach (var member in members)
+                    await OnceAsync(group, members => together.CreateGroupSnapshotAsync(members, ct));
+                }
+
+                if (rbd is not null)
+                {
+                    await OnceAsync(command, async members =>
                     {
-                        await CommandAsync(rbd, $"{rbd.Pool}/{Names.Volume(member.Volume)}@{Names.Snapshot(member.Snapshot)}", ct);
-                    }
-                });
+                        foreach (var member in members)
+                        {
+                            await CommandAsync(rbd, $"{rbd.Pool}/{Names.Volume(member.Volume)}@{Names.Snapshot(member.Snapshot)}", ct);
+                        }
+                    });
+                }
             }
 
-            Console.WriteLine($"| {count} | {atOnce} | {serial} | {group} | {command} |");
+            Console.WriteLine($"| {name} | {count} | {atOnce} | {serial} | {group} | {command} |");
             await Task.WhenAll(volumes.Select(v => driver.DeleteVolumeAsync(v, ct)));
 
             async Task OnceAsync(Samples samples, Func<IReadOnlyList<GroupMember>, Task> cut)
@@ -57,8 +70,6 @@ internal static class SetLatencies
                 await Task.WhenAll(members.Select(m => driver.DeleteSnapshotAsync(m.Volume, m.Snapshot, ct)));
             }
         }
-
-        Console.WriteLine();
     }
 
     private static async Task CommandAsync(RbdOptions rbd, string snapshot, CancellationToken ct)

@@ -34,7 +34,7 @@ public sealed class QgaGuestAgent : IGuestAgent
     {
         if (!Path.IsPathFullyQualified(path) || path.Contains('\0', StringComparison.Ordinal) || Encoding.UTF8.GetByteCount(path) > MaxPathBytes)
         {
-            throw new SnapshotFlowException(ErrorKind.InvalidRequest, $"'{address}' cannot be a guest agent's socket: it must be an absolute path of at most {MaxPathBytes} bytes");
+            throw new SnapshotFlowException(ErrorKind.InvalidRequest, $"'{path}' cannot be a guest agent's socket: it must be an absolute path of at most {MaxPathBytes} bytes");
         }
 
         address = path;

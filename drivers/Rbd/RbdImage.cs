@@ -67,8 +67,13 @@ internal sealed unsafe class RbdImage : IDisposable
                     var list = new List<RbdSnapshot>(count);
                     for (var i = 0; i < count; i++)
                     {
-                        Check(Librbd.rbd_snap_get_namespace_type(Handle, found[i].Id, out var type), "rbd_snap_get_namespace_type");
-                        list.Add(new(found[i].Id, (long)found[i].Size, Text(found[i].Name), type));
+                        var result = Librbd.rbd_snap_get_namespace_type(Handle, found[i].Id, out var type);
+                        // Somebody may have deleted it since it was listed.
+                        if (result != -RbdErrors.ENOENT)
+                        {
+                            Check(result, "rbd_snap_get_namespace_type");
+                            list.Add(new(found[i].Id, (long)found[i].Size, Text(found[i].Name), type));
+                        }
                     }
 
                     return list;
@@ -139,10 +144,16 @@ internal sealed unsafe class RbdImage : IDisposable
         return DateTimeOffset.FromUnixTimeSeconds(at.Seconds).AddTicks(at.Nanoseconds / 100);
     }
 
-    /// <summary>The images that need blocks of a snapshot. From here on reads of this open image see the snapshot.</summary>
+    /// <summary>The images that need blocks of a snapshot; none when it is gone. From here on reads of this open image see the snapshot.</summary>
     public IReadOnlyList<string> Children(RbdSnapshot snapshot)
     {
-        See(snapshot);
+        var seen = Librbd.rbd_snap_set_by_id(Handle, snapshot.Id);
+        if (seen == -RbdErrors.ENOENT)
+        {
+            return [];
+        }
+
+        Check(seen, "rbd_snap_set_by_id");
         for (nuint room = 16; ;)
         {
             var found = new Librbd.LinkedImageSpec[room];
@@ -229,10 +240,17 @@ internal sealed unsafe class RbdImage : IDisposable
     /// <summary>The text at an address that the library owns.</summary>
     public static string Text(byte* text) => Marshal.PtrToStringUTF8((nint)text) ?? "";
 
-    private string GroupOf(ulong snapshot)
+    /// <summary>The group that a snapshot was cut with; null when the snapshot is gone.</summary>
+    private string? GroupOf(ulong snapshot)
     {
         Librbd.SnapGroupNamespace found;
-        Check(Librbd.rbd_snap_get_group_namespace(Handle, snapshot, &found, (nuint)sizeof(Librbd.SnapGroupNamespace)), "rbd_snap_get_group_namespace");
+        var result = Librbd.rbd_snap_get_group_namespace(Handle, snapshot, &found, (nuint)sizeof(Librbd.SnapGroupNamespace));
+        if (result == -RbdErrors.ENOENT)
+        {
+            return null;
+        }
+
+        Check(result, "rbd_snap_get_group_namespace");
         var group = Text(found.Group);
         Librbd.rbd_snap_group_namespace_cleanup(&found, (nuint)sizeof(Librbd.SnapGroupNamespace));
         return group;

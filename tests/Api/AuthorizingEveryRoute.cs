@@ -81,6 +81,14 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         GET    /volume/v3/{project_id}/volumes/{id}                                     200 200 404 200 401
         POST   /volume/v3/{project_id}/volumes                                          503 403 404 503 401
         DELETE /volume/v3/{project_id}/volumes/{id}                                     503 403 404 503 401
+        PUT    /volume/v3/{project_id}/volumes/{id}                                     200 403 404 200 401
+        GET    /volume/v3/{project_id}/volumes/{id}/metadata                            200 200 404 200 401
+        POST   /volume/v3/{project_id}/volumes/{id}/metadata                            200 403 404 200 401
+        PUT    /volume/v3/{project_id}/volumes/{id}/metadata                            200 403 404 200 401
+        GET    /volume/v3/{project_id}/volumes/{id}/metadata/{key}                      200 200 404 200 401
+        PUT    /volume/v3/{project_id}/volumes/{id}/metadata/{key}                      200 403 404 200 401
+        DELETE /volume/v3/{project_id}/volumes/{id}/metadata/{key}                      200 403 404 200 401
+        POST   /volume/v3/{project_id}/volumes/{id}/action                              200 403 404 200 401
         GET    /volume/v3/{project_id}/messages                                         200 200 200 200 401
         GET    /volume/v3/{project_id}/messages/{id}                                    200 200 404 200 401
         DELETE /volume/v3/{project_id}/messages/{id}                                    204 403 404 204 401
@@ -155,6 +163,7 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
     private readonly Dictionary<string, string> ids = [];
     private ImageId image;
     private SnapshotId snapshot;
+    private VolumeId volume;
 
     private TestTokens Tokens => api.Tokens;
 
@@ -164,7 +173,7 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
     public async ValueTask InitializeAsync()
     {
         var server = await api.RegisterServerAsync();
-        var volume = (await api.Service<ServerStore>().BlockDevicesAsync(server.Id, Ct))[0].VolumeId!.Value;
+        volume = (await api.Service<ServerStore>().BlockDevicesAsync(server.Id, Ct))[0].VolumeId!.Value;
         var made = Given.Snapshot((await api.Service<VolumeStore>().FindAsync(volume, Ct))!);
         (image, snapshot) = (ImageId.New(), made.Id);
         var run = Given.Run(Tokens.Project, image);
@@ -205,7 +214,7 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         ids["{member}"] = "shared-with";
     }
 
-    /// <summary>What the table has deleted, once more: a message, a key of a snapshot's metadata, a tag and a member of an image.</summary>
+    /// <summary>What the table has deleted, once more: a message, a key of a snapshot's and a volume's metadata, a tag and a member of an image.</summary>
     private async Task AddWhatIsDeletedAsync()
     {
         var message = new UserMessage(Guid.NewGuid(), Tokens.Project, "VOLUME", Guid.NewGuid(), "VOLUME_1", "text", "req-1", TimeProvider.System.GetUtcNow());
@@ -214,6 +223,7 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
             {
                 await api.Service<UserMessageStore>().AddAsync(s, message);
                 await SnapshotStore.ReplaceMetadataAsync(s, snapshot, new Dictionary<string, string> { ["colour"] = "red" });
+                await api.Service<VolumeStore>().DescribeAsync(s, volume, null, null, new Dictionary<string, string> { ["colour"] = "red" }, Given.Now);
                 await api.Service<ImageStore>().AddMemberAsync(s, image, "shared-with", Given.Now);
                 await api.Service<ImageStore>().UpdateAsync(s, (await api.Service<ImageStore>().LockAsync(s, image))! with { Tags = ["gold"] }, Given.Now);
             },
@@ -362,8 +372,10 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         "POST /volume/v3/{project_id}/snapshots" => JsonSerializer.Serialize(new { snapshot = new { volume_id = id ?? ids["/volumes/{id}"] } }),
         "POST /volume/v3/{project_id}/volumes" => JsonSerializer.Serialize(new { volume = new { snapshot_id = id ?? ids["/snapshots/{id}"] } }),
         "PUT /volume/v3/{project_id}/snapshots/{id}" => """{"snapshot": {"name": "a"}}""",
-        "POST /volume/v3/{project_id}/snapshots/{id}/metadata" or "PUT /volume/v3/{project_id}/snapshots/{id}/metadata" => """{"metadata": {"colour": "red"}}""",
-        "PUT /volume/v3/{project_id}/snapshots/{id}/metadata/{key}" => """{"meta": {"colour": "red"}}""",
+        "PUT /volume/v3/{project_id}/volumes/{id}" => """{"volume": {"name": "a"}}""",
+        "POST /volume/v3/{project_id}/volumes/{id}/action" => """{"os-set_bootable": {"bootable": false}}""",
+        _ when route.EndsWith("/metadata", StringComparison.Ordinal) => """{"metadata": {"colour": "red"}}""",
+        _ when route.EndsWith("/metadata/{key}", StringComparison.Ordinal) => """{"meta": {"colour": "red"}}""",
         "POST /volume/v3/{project_id}/snapshots/{id}/action" => """{"os-update_snapshot_status": {"status": "creating"}}""",
         "PATCH /image/v2/images/{id}" => """[{"op": "replace", "path": "/name", "value": "a"}]""",
         "POST /image/v2/images/{id}/members" => JsonSerializer.Serialize(new { member = Guid.NewGuid() }),

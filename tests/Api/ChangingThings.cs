@@ -16,8 +16,6 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncDisposable, IClassFix
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    private string Volumes => $"/volume/v3/{api.Tokens.Project}/volumes";
-
     private string Snapshots => $"/volume/v3/{api.Tokens.Project}/snapshots";
 
     public async ValueTask DisposeAsync()
@@ -112,6 +110,28 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncDisposable, IClassFix
     }
 
     [Fact]
+    public async Task Progress_is_a_percentage_and_nothing_else()
+    {
+        var snapshot = await SnapshotAsync("slow");
+        Task<Answer> Act(string token, string project, object action) => api.PostAsync($"/volume/v3/{project}/snapshots/{snapshot.Id}/action", token, action);
+        await Act(api.Tokens.Admin, api.Tokens.AdminProject, new Dictionary<string, object> { ["os-reset_status"] = new { status = "creating" } });
+        Task<Answer> Report(object? progress) => Act(
+            api.Tokens.Member, api.Tokens.Project, new Dictionary<string, object> { ["os-update_snapshot_status"] = new { status = "creating", progress } });
+        foreach (var odd in new object?[] { "50", "103%", "", " ", " 50%", "50 %", "-1%", "%", 50, null })
+        {
+            (await Report(odd)).IsFault(400, "badRequest");
+        }
+
+        foreach (var good in new[] { "0%", "50%", "100%" })
+        {
+            Assert.Equal(HttpStatusCode.Accepted, (await Report(good)).Status);
+        }
+
+        (await Act(api.Tokens.Member, api.Tokens.Project, new Dictionary<string, object> { ["os-update_snapshot_status"] = new { progress = "50%" } })).IsFault(400, "badRequest");
+        (await Act(api.Tokens.Admin, api.Tokens.AdminProject, new Dictionary<string, object> { ["os-reset_status"] = new { stat = "error" } })).IsFault(400, "badRequest");
+    }
+
+    [Fact]
     public async Task Snapshots_are_sorted_filtered_counted_and_paged_as_asked()
     {
         await BeginWithNothingAsync();
@@ -143,27 +163,6 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncDisposable, IClassFix
 
         (await api.GetAsync(Snapshots + "?metadata=red", api.Tokens.Reader, Version("3.22"))).IsFault(400, "badRequest");
         (await api.GetAsync(Snapshots + "?colour=red", api.Tokens.Reader, Version("3.31"))).IsFault(400, "badRequest");
-    }
-
-    [Fact]
-    public async Task Volumes_are_found_by_what_they_are()
-    {
-        await BeginWithNothingAsync();
-        var server = Given.Server(api.Tokens.Project);
-        var (root, data) = (Given.Volume(server.ProjectId, bootable: true) with { Name = "root" }, Given.Volume(server.ProjectId) with { Name = "data", Status = "available", AvailabilityZone = "west", MigrationStatus = "success" });
-        await api.Service<ServerStore>().RegisterAsync(Given.Registration(server, root, data), Given.Now, Ct);
-        Assert.Equal(2, (await VolumeNamesAsync("")).Count);
-        Assert.Equal(["root"], await VolumeNamesAsync("?name=root"));
-        Assert.Equal(["data"], await VolumeNamesAsync("?status=available"));
-        Assert.Equal(["root"], await VolumeNamesAsync("?bootable=true"));
-        Assert.Equal(["data"], await VolumeNamesAsync("?availability_zone=west"));
-        Assert.Equal(["root"], await VolumeNamesAsync("?migration_status=none"));
-        Assert.Empty(await VolumeNamesAsync("?metadata={'a': 'b'}"));
-        Assert.Single(await VolumeNamesAsync("?offset=1"));
-        Assert.Equal(2, (await VolumeNamesAsync("?colour=red")).Count);
-        (await api.GetAsync($"{Volumes}?colour=red", api.Tokens.Reader, Version("3.31"))).IsFault(400, "badRequest");
-        (await api.GetAsync($"{Volumes}?metadata=red", api.Tokens.Reader)).IsFault(400, "badRequest");
-        (await api.GetAsync($"{Volumes}?offset=x", api.Tokens.Reader)).IsFault(400, "badRequest");
     }
 
     [Fact]
@@ -337,9 +336,6 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncDisposable, IClassFix
 
     private async Task<List<string?>> NamesAsync(string query, string version = "3.0") =>
         [.. (await api.GetAsync(Snapshots + query, api.Tokens.Reader, Version(version))).Json.GetProperty("snapshots").EnumerateArray().Select(s => s.GetProperty("name").GetString())];
-
-    private async Task<List<string?>> VolumeNamesAsync(string query) =>
-        [.. (await api.GetAsync(Volumes + query, api.Tokens.Reader)).Json.GetProperty("volumes").EnumerateArray().Select(v => v.GetProperty("name").GetString())];
 
     private async Task<List<string?>> ImageNamesAsync(string query) =>
         [.. (await api.GetAsync("/image/v2/images?" + query, api.Tokens.Reader)).Json.GetProperty("images").EnumerateArray().Select(i => i.GetProperty("name").GetString())];

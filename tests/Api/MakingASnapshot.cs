@@ -65,6 +65,20 @@ public sealed class MakingASnapshot(Cloud cloud) : IClassFixture<Cloud>, IDispos
     }
 
     [Fact]
+    public async Task A_name_is_stripped_after_its_length_was_looked_at_and_wins_over_its_older_spelling()
+    {
+        var volume = await VolumeAsync();
+        async Task<string?> NameOf(object snapshot) => (await PostAsync(snapshot)).Json.GetProperty("snapshot").GetProperty("name").GetString();
+        Assert.Equal("new", await NameOf(new { volume_id = volume.Id, name = "  new  ", display_name = "old" }));
+        Assert.Equal("old", await NameOf(new { volume_id = volume.Id, display_name = "old" }));
+        Assert.Equal("", await NameOf(new { volume_id = volume.Id, name = "" }));
+        Assert.Null(await NameOf(new { volume_id = volume.Id, name = (string?)null }));
+        Assert.Equal("", await NameOf(new { volume_id = volume.Id, name = new string(' ', 255) }));
+        (await PostAsync(new { volume_id = volume.Id, name = "x" + new string(' ', 255) })).IsFault(400, "badRequest");
+        (await PostAsync(new { volume_id = volume.Id, description = new string('d', 256) })).IsFault(400, "badRequest");
+    }
+
+    [Fact]
     public async Task A_volume_that_is_null_unknown_or_somebody_elses_is_404_before_anything_else_is_said()
     {
         var foreign = await VolumeAsync(api.Tokens.OtherProject);
@@ -189,6 +203,25 @@ public sealed class MakingASnapshot(Cloud cloud) : IClassFixture<Cloud>, IDispos
         (await api.GetAsync($"/volume/v3/{api.Tokens.OtherProject}/volumes/{id}", api.Tokens.OtherMember)).IsFault(404, "itemNotFound", $"Volume {id} could not be found.");
 
         Assert.Equal(HttpStatusCode.Accepted, (await api.DeleteAsync($"{Volumes}/{id}", api.Tokens.Member)).Status);
+        await Eventually.IsAsync(async () => (await api.GetAsync($"{Volumes}/{id}", api.Tokens.Reader)).Status, s => s is HttpStatusCode.NotFound);
+        Assert.False(hosts.Volumes.ContainsKey(VolumeId.Parse(id)));
+    }
+
+    [Fact]
+    public async Task A_volume_that_is_stuck_goes_when_an_administrator_forces_it()
+    {
+        var source = await VolumeAsync();
+        var snapshot = Id((await PostAsync(new { volume_id = source.Id })).Json.GetProperty("snapshot"));
+        await WhenAsync(snapshot, "available");
+        var id = Id((await api.PostAsync(Volumes, api.Tokens.Member, new { volume = new { snapshot_id = snapshot } })).Json.GetProperty("volume"));
+        await Eventually.IsAsync(
+            async () => (await api.GetAsync($"{Volumes}/{id}", api.Tokens.Reader)).Json.GetProperty("volume"), v => v.GetProperty("status").GetString() == "available");
+        Task<Answer> Act(string action, object? body) =>
+            api.PostAsync($"/volume/v3/{api.Tokens.AdminProject}/volumes/{id}/action", api.Tokens.Admin, new Dictionary<string, object?> { [action] = body });
+        Assert.Equal(HttpStatusCode.Accepted, (await Act("os-reset_status", new { status = "error_deleting" })).Status);
+        (await api.DeleteAsync($"{Volumes}/{id}", api.Tokens.Member)).IsFault(400, "badRequest");
+
+        Assert.Equal(HttpStatusCode.Accepted, (await Act("os-force_delete", null)).Status);
         await Eventually.IsAsync(async () => (await api.GetAsync($"{Volumes}/{id}", api.Tokens.Reader)).Status, s => s is HttpStatusCode.NotFound);
         Assert.False(hosts.Volumes.ContainsKey(VolumeId.Parse(id)));
     }

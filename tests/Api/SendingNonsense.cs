@@ -179,7 +179,7 @@ internal static class Nonsense
     private static readonly string[] Queries =
     [
         "limit", "marker", "sort", "sort_key", "sort_dir", "offset", "name", "status", "visibility", "owner", "os_hidden", "all_tenants", "all_projects", "project_id", "tenant_id", "volume_id",
-        "usage", "changes-since", "changes-before", "with_count", "member_status", "tag", "created_at", "updated_at", "id", "size_min", "size_max", "min_disk", "protected", "metadata", "name~", "consumes_quota", "availability_zone", "nocatalog", "allow_expired", "x", "",
+        "usage", "changes-since", "changes-before", "with_count", "member_status", "tag", "created_at", "updated_at", "id", "size_min", "size_max", "min_disk", "protected", "metadata", "name~", "consumes_quota", "availability_zone", "host", "size", "bootable", "glance_metadata", "group_id", "user_id", "multiattach", "status~", "volume_type_id", "nocatalog", "allow_expired", "x", "",
     ];
 
     private static readonly string[] ContentTypes =
@@ -325,6 +325,8 @@ internal static class Nonsense
         return pattern switch
         {
             _ when random.Next(4) == 0 => null,
+            _ when pattern.EndsWith("/volumes/{id}/action", StringComparison.Ordinal) => new JsonObject { [Pick(random, ["os-reset_status", "os-set_bootable", "os-force_delete", "os-extend"])] = Mostly(new JsonObject { ["status"] = Mostly(Pick(random, ["error", "In-use"])), ["migration_status"] = Mostly("none"), ["bootable"] = Any() }) },
+            _ when pattern.EndsWith("/volumes/{id}", StringComparison.Ordinal) => new JsonObject { ["volume"] = Mostly(new JsonObject { ["name"] = Any(0), [Pick(random, ["description", "display_name", "metadata"])] = Any() }) },
             _ when pattern.EndsWith("/action", StringComparison.Ordinal) => pattern.Contains("/snapshots/", StringComparison.Ordinal)
                 ? new JsonObject { [Pick(random, ["os-reset_status", "os-update_snapshot_status", "os-force_delete", "os-teleport"])] = Mostly(new JsonObject { ["status"] = Mostly(Pick(random, ["error", "Available", "deleting", "deleted"])), ["progress"] = Mostly("90%") }) }
                 : new JsonObject { [Pick(random, ["createImage", "createImage", "reboot"])] = Mostly(new JsonObject { ["name"] = Mostly("n"), ["metadata"] = Mostly(new JsonObject { ["k"] = Any() }) }) },

@@ -163,14 +163,11 @@ public sealed class UsingTheDashboard(ApiAlone alone) : IClassFixture<ApiAlone>
         var key = new FindingKey(FindingKind.FrozenGuest, "a-forgotten-server on host1");
         await api.Service<Database>().WriteAsync(s => api.Service<FindingStore>().RecordAsync(s, [new(key, "compute.host1", "frozen too long", Given.Now, Given.Now)], [], Given.Now), Ct);
 
-        var admin = await ReadAsync("/dashboard", api.Tokens.Admin, run.ToString());
+        await ReadAsync("/dashboard", api.Tokens.Admin, run.ToString(), "a-forgotten-server", api.Tokens.OtherProject);
         var tenant = await ReadAsync("/dashboard", api.Tokens.Member, run.ToString());
-        var other = (await api.BrowseAsync(HttpMethod.Get, "/dashboard", api.Tokens.OtherMember)).Text;
-        Assert.Contains("a-forgotten-server", admin, StringComparison.Ordinal);
-        Assert.Contains(api.Tokens.OtherProject, admin, StringComparison.Ordinal);
+        var other = await ReadAsync("/dashboard", api.Tokens.OtherMember, "<td class=\"number\">7</td>");
         Assert.DoesNotContain("a-forgotten-server", tenant, StringComparison.Ordinal);
         Assert.DoesNotContain(run.ToString(), other, StringComparison.Ordinal);
-        Assert.Contains("<td class=\"number\">7</td>", other, StringComparison.Ordinal);
         Assert.DoesNotContain("<td class=\"number\">9</td>", other, StringComparison.Ordinal);
     }
 
@@ -237,8 +234,8 @@ public sealed class UsingTheDashboard(ApiAlone alone) : IClassFixture<ApiAlone>
     }
 
     /// <summary>A page once it shows something: what was read a moment ago is shown again.</summary>
-    private async Task<string> ReadAsync(string path, string session, string text) =>
-        (await Eventually.IsAsync(() => api.BrowseAsync(HttpMethod.Get, path, session), page => page.Text.Contains(text, StringComparison.Ordinal))).Text;
+    private async Task<string> ReadAsync(string path, string session, params string[] texts) =>
+        (await Eventually.IsAsync(() => api.BrowseAsync(HttpMethod.Get, path, session), page => texts.All(text => page.Text.Contains(text, StringComparison.Ordinal)))).Text;
 
     /// <summary>A run of the member's project that is over.</summary>
     private async Task<ImageId> RunAsync(string name = "a run")

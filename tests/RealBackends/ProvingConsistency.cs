@@ -100,7 +100,7 @@ public sealed class ProvingConsistency(RealStack real)
     {
         var freezes = images.Select(i => i.Run.Evidence!.FreezeMs ?? 0).Order().ToList();
         TestContext.Current.SendDiagnosticMessage(string.Create(CultureInfo.InvariantCulture,
-            $"{what}: {images.Count(i => i.Set.OneInstant)} of {images.Count} at one instant, {images.Count(i => i.Set.Flushed)} flushed and clean, journals to replay {images.Sum(i => i.Set.Replays)}, "
+            $"Proof: {what}: {images.Count(i => i.Set.OneInstant)} of {images.Count} at one instant, {images.Count(i => i.Set.Flushed)} flushed and clean, journals to replay {images.Sum(i => i.Set.Replays)}, "
             + $"freeze ms median {freezes[freezes.Count / 2]:0} worst {freezes[^1]:0}, skew ms worst {images.Max(i => i.Run.Evidence!.CutSkewMs ?? 0):0.0}"));
     }
 }

@@ -32,9 +32,12 @@ public sealed class RealStack : IAsyncDisposable
 {
     private const string Images = "SNAPSHOTFLOW_TEST_GUEST_IMAGES", Prefix = "SNAPSHOTFLOW_TEST_CEPH_";
 
+    private const string Missing = "needs a Ceph cluster and QEMU guests: ./snapshotflow test --real brings both up (as root, on Debian or Ubuntu)";
+
     private readonly SemaphoreSlim starting = new(1);
     private readonly List<IDisposable> drivers = [];
     private DirectoryInfo? directory;
+    private bool failed;
 
     /// <summary>The processes.</summary>
     public DevelopmentStack Stack { get; private set; } = null!;
@@ -73,13 +76,14 @@ public sealed class RealStack : IAsyncDisposable
     /// <summary>Starts everything, once; skips the test when there is nothing real to test with.</summary>
     public async Task NeedAsync()
     {
-        Assert.SkipWhen(Value("CONF") is null || Environment.GetEnvironmentVariable(Images) is null,
-            "needs a Ceph cluster and QEMU guests: ./snapshotflow test --real brings both up (as root, on Debian or Ubuntu)");
+        Assert.SkipWhen(Value("CONF") is null || Environment.GetEnvironmentVariable(Images) is null, Missing);
         await starting.WaitAsync(TestContext.Current.CancellationToken);
         try
         {
+            Assert.False(failed, "the product did not start; the first test that needed it says why");
             if (directory is null)
             {
+                failed = true;
                 directory = Directory.CreateTempSubdirectory("sf-real-");
                 foreach (var part in (string[])[Guests, QemuRoot, QmpDirectory])
                 {
@@ -87,6 +91,7 @@ public sealed class RealStack : IAsyncDisposable
                 }
 
                 await StartAsync();
+                failed = false;
             }
         }
         finally
@@ -102,7 +107,7 @@ public sealed class RealStack : IAsyncDisposable
         drivers.ForEach(d => d.Dispose());
         if (Stack is not null)
         {
-            Tenant.Dispose();
+            Tenant?.Dispose();
             await Stack.DisposeAsync();
         }
 

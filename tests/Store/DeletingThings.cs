@@ -237,6 +237,8 @@ public sealed class DeletingThings : IClassFixture<StoreDatabase>
             Assert.Equal(volume.Status, (await db.Volumes.FindAsync(volume.Id, None))!.Status);
         }
 
+        var extending = await keeping.VolumeAsync(change: v => v with { Status = "error_extending" });
+        Assert.Equal(extending.Id, (await Run(() => keeping.Volumes.BeginDeleteVolumeAsync(Delete(extending)))).Volume);
         await RefusesAsync(ErrorKind.NotFound, () => keeping.Volumes.BeginDeleteVolumeAsync(Delete(reserved) with { Caller = Given.Member(Given.Project()) }));
     }
 

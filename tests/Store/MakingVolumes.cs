@@ -51,7 +51,9 @@ public sealed class MakingVolumes : IClassFixture<StoreDatabase>
         Assert.Equal(
             "Invalid input received: Volume size '9'GB cannot be smaller than the snapshot size 10GB. They must be >= original snapshot size.",
             await RefusesAsync(ErrorKind.InvalidRequest, () => keeping.Volumes.AdmitVolumeAsync(input with { SizeGib = 9 })));
-        await RefusesAsync(ErrorKind.InvalidRequest, () => keeping.Volumes.AdmitVolumeAsync(input with { AvailabilityZone = "mars" }));
+        Assert.Equal(
+            "Invalid input received: Volume must be in the same availability zone as the snapshot",
+            await RefusesAsync(ErrorKind.InvalidRequest, () => keeping.Volumes.AdmitVolumeAsync(input with { AvailabilityZone = "mars" })));
         await RefusesAsync(ErrorKind.InvalidRequest, () => keeping.Volumes.AdmitVolumeAsync(input with { VolumeType = "fast" }));
         await db.ScalarAsync($"UPDATE snapshots SET status = 'error' WHERE id = '{snapshot.Id}'");
         Assert.Equal(

@@ -40,10 +40,11 @@ public sealed class PrivatePostgres : IAsyncLifetime
             await RunAsync("chown", "postgres:postgres", directory);
         }
 
-        await RunAsync(AsServerUser(Path.Combine(binaries, "initdb"), "-D", DataDirectory, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"));
+        // Not tied to the end of its parent: the kernel means the thread that started it, and one of the pool may end while this is still at work.
+        await RunAsync(AsServerUser([], Path.Combine(binaries, "initdb"), "-D", DataDirectory, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"));
         port = FreePort();
         await StartAsync(AsServerUser(
-            Path.Combine(binaries, "postgres"), "-D", DataDirectory, "-k", directory, "-h", "127.0.0.1", "-p", port.ToString(CultureInfo.InvariantCulture),
+            ["--pdeathsig", "KILL"], Path.Combine(binaries, "postgres"), "-D", DataDirectory, "-k", directory, "-h", "127.0.0.1", "-p", port.ToString(CultureInfo.InvariantCulture),
             "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "max_connections=200"));
         await ExecuteAsync("postgres", $"CREATE DATABASE {Template}");
         DatabaseMigrations.Apply(ConnectionString(Template, pooling: false));
@@ -132,9 +133,9 @@ public sealed class PrivatePostgres : IAsyncLifetime
         await ready.Task.WaitAsync(TimeSpan.FromSeconds(60));
     }
 
-    private static string[] AsServerUser(params string[] command) => Environment.IsPrivilegedProcess
-        ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig", "KILL", .. command]
-        : ["setpriv", "--pdeathsig", "KILL", .. command];
+    private static string[] AsServerUser(string[] options, params string[] command) => Environment.IsPrivilegedProcess
+        ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", .. options, .. command]
+        : options is [] ? command : ["setpriv", .. options, .. command];
 
     private static async Task RunAsync(params string[] command)
     {

@@ -11,7 +11,6 @@ internal sealed class UserDirectory(IOptions<IdentityOptions> options, ILogger<U
     private readonly SemaphoreSlim checking = new(Math.Max(1, Environment.ProcessorCount / 2));
 
     private readonly WatchedFile<Users> file = new(options.Value.Development.UsersFile!, Users.Load, "Identity:Development:UsersFile", logger);
-    private readonly PasswordHash nobody = PasswordHash.Of(Guid.NewGuid().ToString());
 
     public Users Users => file.Current();
 
@@ -21,7 +20,7 @@ internal sealed class UserDirectory(IOptions<IdentityOptions> options, ILogger<U
         await checking.WaitAsync(ct);
         try
         {
-            return await Task.Run(() => (user?.Password ?? nobody).Verify(password), ct) && user is { Enabled: true };
+            return await Task.Run(() => (user?.Password ?? Users.Nobody).Verify(password), ct) && user is { Enabled: true };
         }
         finally
         {

@@ -43,6 +43,7 @@ internal sealed class Users
         Region = region;
         Projects = projects;
         All = users;
+        Nobody = PasswordHash.OfNobody(users.Max(u => u.Password.Rounds));
     }
 
     /// <summary>The region of every endpoint in the catalog. Default <c>RegionOne</c>.</summary>
@@ -51,6 +52,9 @@ internal sealed class Users
     public IReadOnlyList<Project> Projects { get; }
 
     public IReadOnlyList<User> All { get; }
+
+    /// <summary>What the password of a user that there is not is checked against: no password is right, and it takes as long as a user's.</summary>
+    public PasswordHash Nobody { get; }
 
     /// <exception cref="FormatException">It is missing, unreadable or not a users file; the message has path, line and key, and repeats no password.</exception>
     public static Users Load(string path) => YamlField.ReadFile(path, Of);

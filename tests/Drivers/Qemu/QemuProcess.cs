@@ -39,7 +39,11 @@ internal sealed class QemuProcess : IAsyncDisposable
             "-chardev", $"socket,id=driver,path={Path.Join(sockets, "guest.sock")},server=on,wait=off", "-mon", "chardev=driver,mode=control",
             "-chardev", $"socket,id=control,path={control},server=on,wait=off", "-mon", "chardev=control,mode=control",
         ];
-        var started = new QemuProcess(Process.Start(new ProcessStartInfo("qemu-system-x86_64", arguments) { RedirectStandardError = true })!, root, control);
+        var process = Process.Start(new ProcessStartInfo("qemu-system-x86_64", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        // It says something for every write; nobody wants to read it, and a full pipe would stop it.
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        var started = new QemuProcess(process, root, control);
         try
         {
             await started.ReadyAsync(sockets, ct);

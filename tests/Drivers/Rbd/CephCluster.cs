@@ -12,7 +12,7 @@ public static class CephCluster
         ? $"no Ceph cluster is configured: ./snapshotflow test --real brings one up, or set {Prefix}CONF, {Prefix}POOL and {Prefix}USER"
         : null;
 
-    /// <summary>How to reach it.</summary>
+    /// <summary>How to reach it. The limits are far from anything that a slow machine needs: what they do is tested on monitors that do not answer.</summary>
     public static RbdOptions Options(string @namespace = "") => new()
     {
         Conf = Value("CONF") ?? "/etc/ceph/ceph.conf",
@@ -20,6 +20,9 @@ public static class CephCluster
         User = Value("USER") ?? "cinder",
         Keyring = Value("KEYRING"),
         Namespace = @namespace,
+        ConnectTimeout = TimeSpan.FromMinutes(2),
+        OperationTimeout = TimeSpan.FromMinutes(2),
+        CallTimeout = TimeSpan.FromMinutes(10),
     };
 
     private static string? Value(string name) => Environment.GetEnvironmentVariable(Prefix + name) is { Length: > 0 } value ? value : null;

@@ -201,42 +201,5 @@ public sealed class RbdDriverOnACluster : IAsyncLifetime
         await driver.DeleteVolumeAsync(volume, Ct);
     }
 
-    [Fact]
-    public async Task A_thousand_calls_at_once_and_one_after_another_leave_no_handle_behind()
-    {
-        await driver.CreateSnapshotAsync(volume, snapshot, null, Ct);
-        var before = (Handles: CephHandle.Open, Files: Directory.GetFiles("/proc/self/fd").Length);
-        var limited = new SnapshotFlow.Drivers.Layers.ConcurrencyLayer(driver, 16);
-        await Task.WhenAll(Enumerable.Range(0, 1000).Select(async i =>
-        {
-            switch (i % 4)
-            {
-                case 0:
-                    Assert.NotNull(await limited.FindSnapshotAsync(volume, snapshot, Ct));
-                    break;
-                case 1:
-                    Assert.NotNull(await limited.CreateSnapshotAsync(volume, snapshot, null, Ct));
-                    break;
-                case 2:
-                    Assert.Single((await limited.ListSnapshotsAsync(null, 10, Ct)).Snapshots);
-                    break;
-                default:
-                    await Assert.ThrowsAsync<SnapshotFlowException>(() => limited.DeleteVolumeAsync(volume, Ct));
-                    break;
-            }
-        }));
-        Assert.Equal(before.Handles, CephHandle.Open);
-        Assert.InRange(Directory.GetFiles("/proc/self/fd").Length, 0, before.Files + 16);
-    }
-
-    [Fact(Explicit = true)]
-    public async Task Ten_thousand_calls_leave_no_handle_behind()
-    {
-        for (var round = 0; round < 10; round++)
-        {
-            await A_thousand_calls_at_once_and_one_after_another_leave_no_handle_behind();
-        }
-    }
-
     private RbdImage Image(VolumeId id) => RbdImage.TryOpen(space!.Pool, Names.Volume(id), readOnly: false)!;
 }

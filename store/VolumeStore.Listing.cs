@@ -1,0 +1,184 @@
+using System.Text.Json;
+using SnapshotFlow.Model;
+
+namespace SnapshotFlow.Store;
+
+/// <content>Lists of volumes.</content>
+public sealed partial class VolumeStore
+{
+    private const string Matching = """
+        (v.deleted_at IS NULL
+         AND (@ProjectId::text IS NULL OR v.project_id = @ProjectId)
+         AND (@Id::uuid IS NULL OR v.id = @Id)
+         AND (@Name::text IS NULL OR v.display_name = @Name)
+         AND (@NameLike::text IS NULL OR position(@NameLike IN v.display_name) > 0)
+         AND (@Status::text IS NULL OR v.status = @Status)
+         AND (@StatusLike::text IS NULL OR position(@StatusLike IN v.status) > 0)
+         AND (@Bootable::boolean IS NULL OR v.bootable = @Bootable)
+         AND (@Multiattach::boolean IS NULL OR v.multiattach = @Multiattach)
+         AND (@SizeGib::bigint IS NULL OR v.size_gib = @SizeGib)
+         AND (@MigrationStatus::text IS NULL OR coalesce(v.migration_status, 'none') = @MigrationStatus)
+         AND (@Zone::text IS NULL OR v.availability_zone = @Zone)
+         AND (@ZoneLike::text IS NULL OR position(@ZoneLike IN v.availability_zone) > 0)
+         AND (@Snapshot::uuid IS NULL OR v.snapshot_id = @Snapshot)
+         AND (@UserId::text IS NULL OR v.user_id = @UserId)
+         AND (@Host::text IS NULL OR v.backend = @Host OR starts_with(v.backend, @Host || '@') OR starts_with(v.backend, @Host || '#'))
+         AND (@VolumeType::text IS NULL OR v.volume_type = (SELECT t.name FROM volume_types AS t WHERE t.id::text = @VolumeType))
+         AND (@Metadata::jsonb IS NULL OR v.metadata @> @Metadata::jsonb)
+         AND NOT EXISTS (
+             SELECT FROM unnest(@GlanceKeys::text[], @GlanceValues::text[]) AS wanted (key, value)
+             WHERE NOT EXISTS (SELECT FROM volume_glance_metadata AS m WHERE m.volume_id = v.id AND m.key = wanted.key AND m.value = wanted.value))
+         AND NOT EXISTS (
+             SELECT FROM unnest(@TimeColumns::text[], @TimeOperators::text[], @Times::timestamptz[]) AS wanted (which, operator, at),
+                  LATERAL (SELECT CASE wanted.which WHEN 'created_at' THEN v.created_at ELSE v.updated_at END AS stamp) AS held
+             WHERE NOT coalesce(
+                 CASE wanted.operator
+                   WHEN 'gt' THEN held.stamp > wanted.at WHEN 'gte' THEN held.stamp >= wanted.at
+                   WHEN 'lt' THEN held.stamp < wanted.at WHEN 'lte' THEN held.stamp <= wanted.at
+                   WHEN 'neq' THEN held.stamp <> wanted.at ELSE held.stamp = wanted.at
+                 END, false)))
+        """;
+
+    /// <summary>Volumes, sorted as the filter says.</summary>
+    /// <param name="projectId">Whose; null for every project's.</param>
+    /// <param name="filter">Which of them.</param>
+    /// <param name="page">Which part. An unknown marker is <see cref="ErrorKind.NotFound"/>, as in Block Storage.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public Task<IReadOnlyList<Volume>> ListAsync(string? projectId, VolumeFilter filter, Page page, CancellationToken cancellationToken)
+    {
+        const string Marker = """
+            SELECT created_at FROM volumes WHERE id = @Marker AND deleted_at IS NULL AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
+            """;
+        // The marker is in the order also when it does not match any more: the page begins after its place.
+        var sql = $"""
+            WITH matching AS (
+              SELECT v.id, row_number() OVER (
+                ORDER BY
+                    {SortOrder.Terms("volume_sort_key", "v")}
+              ) AS position
+              FROM volumes AS v
+              WHERE {Matching} OR (v.id = @Marker AND v.deleted_at IS NULL)
+            )
+            SELECT {Columns}
+            FROM volumes JOIN matching USING (id)
+            WHERE position > coalesce((SELECT position FROM matching WHERE id = @Marker), 0)
+            ORDER BY position
+            LIMIT @Limit OFFSET @Offset
+            """;
+        return database.ReadAsync<IReadOnlyList<Volume>>(
+            async s =>
+            {
+                await page.AfterAsync(s, Marker, new { page.Marker, ProjectId = projectId }, ErrorKind.NotFound, "volume");
+                return await s.ListAsync<Volume>(sql, Args(projectId, filter, page));
+            },
+            cancellationToken);
+    }
+
+    /// <summary>How many volumes match, whatever the page.</summary>
+    public Task<int> CountAsync(string? projectId, VolumeFilter filter, CancellationToken cancellationToken)
+    {
+        const string Sql = $"SELECT count(*)::integer FROM volumes AS v WHERE {Matching}";
+        return database.ReadAsync(s => s.ScalarAsync<int>(Sql, Args(projectId, filter, new(0))), cancellationToken);
+    }
+
+    private static object Args(string? projectId, VolumeFilter filter, Page page)
+    {
+        var times = filter.Created.Select(t => (Column: "created_at", Filter: t)).Concat(filter.Updated.Select(t => (Column: "updated_at", Filter: t))).ToList();
+        var glance = filter.GlanceMetadata?.Keys.ToArray() ?? [];
+        var order = filter.Order ?? SortOrder.NewestFirst;
+        return new
+        {
+            ProjectId = projectId,
+            Id = filter.Id?.Value,
+            filter.Name,
+            filter.NameLike,
+            filter.Status,
+            filter.StatusLike,
+            filter.Bootable,
+            filter.Multiattach,
+            filter.SizeGib,
+            filter.MigrationStatus,
+            Zone = filter.AvailabilityZone,
+            ZoneLike = filter.AvailabilityZoneLike,
+            Snapshot = filter.Snapshot?.Value,
+            filter.UserId,
+            filter.Host,
+            filter.VolumeType,
+            Metadata = filter.Metadata is null ? null : JsonSerializer.Serialize(filter.Metadata),
+            GlanceKeys = glance,
+            GlanceValues = glance.Select(k => filter.GlanceMetadata![k]).ToArray(),
+            TimeColumns = times.Select(t => t.Column).ToArray(),
+            TimeOperators = times.Select(t => t.Filter.Operator).ToArray(),
+            Times = times.Select(t => t.Filter.Time.UtcDateTime).ToArray(),
+            Keys = order.Names,
+            order.Descending,
+            page.Marker,
+            page.Limit,
+            page.Offset,
+        };
+    }
+}
+
+/// <summary>Which volumes a list is asked for; null asks for all.</summary>
+public sealed record VolumeFilter
+{
+    /// <summary>Only this one.</summary>
+    public VolumeId? Id { get; init; }
+
+    /// <summary>Exactly this display name.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>With this text in the display name.</summary>
+    public string? NameLike { get; init; }
+
+    /// <summary>Exactly this status.</summary>
+    public string? Status { get; init; }
+
+    /// <summary>With this text in the status.</summary>
+    public string? StatusLike { get; init; }
+
+    /// <summary>Bootable, or not.</summary>
+    public bool? Bootable { get; init; }
+
+    /// <summary>For several servers at once, or not.</summary>
+    public bool? Multiattach { get; init; }
+
+    /// <summary>Exactly so large, in GiB.</summary>
+    public long? SizeGib { get; init; }
+
+    /// <summary>Exactly this progress of a migration; <c>none</c> for those without.</summary>
+    public string? MigrationStatus { get; init; }
+
+    /// <summary>In this zone.</summary>
+    public string? AvailabilityZone { get; init; }
+
+    /// <summary>With this text in the name of the zone.</summary>
+    public string? AvailabilityZoneLike { get; init; }
+
+    /// <summary>Made from this snapshot.</summary>
+    public SnapshotId? Snapshot { get; init; }
+
+    /// <summary>Made by this user.</summary>
+    public string? UserId { get; init; }
+
+    /// <summary>On this back end, <c>host@backend</c>, or on any of this host.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>Of the volume type with this id.</summary>
+    public string? VolumeType { get; init; }
+
+    /// <summary>With all of this metadata.</summary>
+    public IReadOnlyDictionary<string, string>? Metadata { get; init; }
+
+    /// <summary>With all of this image metadata.</summary>
+    public IReadOnlyDictionary<string, string>? GlanceMetadata { get; init; }
+
+    /// <summary>Registered or made at such times; all must hold.</summary>
+    public IReadOnlyList<TimeFilter> Created { get; init; } = [];
+
+    /// <summary>Last changed at such times; all must hold.</summary>
+    public IReadOnlyList<TimeFilter> Updated { get; init; } = [];
+
+    /// <summary>Sorted so; null for newest first.</summary>
+    public SortOrder? Order { get; init; }
+}
