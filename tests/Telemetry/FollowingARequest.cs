@@ -131,6 +131,7 @@ public sealed class FollowingARequest(TracedStack traced)
         await traced.Tenant.WaitForEndAsync(image, Patience, Ct);
 
         var (request, global, answer) = await SendAsync(HttpMethod.Post, $"/runs/{image}/restore", new { });
+        answer.Expect(HttpStatusCode.Accepted);
         var restored = await LinesAsync(request, global, $"restore-image/{answer.Body.GetProperty("operation_id").GetString()}");
         AreExactly(
             restored, $"POST /runs/{image}/restore answered 202", "RestoreImage began", "PrepareRestore", "CreateVolumeFromSnapshot", "CreateVolumeFromSnapshot", "CreateVolumeFromSnapshot", "CompleteRestore",

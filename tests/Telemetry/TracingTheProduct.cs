@@ -173,7 +173,10 @@ public sealed class TracedStack : IAsyncLifetime
             _ => { },
             CancellationToken.None);
         Tenant = new TenantClient(Stack.Api, Stack.Tokens.Tenant);
-        await new QuotaStore(Stack.Database).SetLimitAsync(Tokens.TenantProject, Quota.Snapshots, Quota.Unlimited, CancellationToken.None);
+        foreach (var resource in new[] { Quota.Snapshots, Quota.Volumes, Quota.Gigabytes })
+        {
+            await new QuotaStore(Stack.Database).SetLimitAsync(Tokens.TenantProject, resource, Quota.Unlimited, CancellationToken.None);
+        }
     }
 
     public async ValueTask DisposeAsync()
