@@ -26,8 +26,13 @@ public sealed class ClientAndStack : IAsyncLifetime
     /// <summary>An administrator.</summary>
     public OpenStackClient Admin { get; private set; } = null!;
 
+    /// <summary>The script <c>snapshotflow</c> beside its program, as <c>./snapshotflow publish</c> leaves them.</summary>
+    public string Script => Path.Combine(directory.FullName, "snapshotflow");
+
     public async ValueTask InitializeAsync()
     {
+        File.Copy(Path.Combine(Root(), "snapshotflow"), Script);
+        File.CreateSymbolicLink(Path.Combine(directory.FullName, "snapshotflow-stack"), Path.Combine(AppContext.BaseDirectory, "snapshotflow-stack"));
         Stack = await DevelopmentStack.StartAsync(new StackOptions { StateDirectory = Path.Combine(directory.FullName, "state"), Ephemeral = true }, _ => { }, CancellationToken.None);
         await ClientFiles.WriteAsync(directory.FullName, Stack.Api, Stack.Accounts, CancellationToken.None);
         Server = await GuestServer.StartAsync(Stack, new GuestServerOptions { Name = "web", Pause = TimeSpan.FromMilliseconds(20) }, CancellationToken.None);
@@ -48,6 +53,17 @@ public sealed class ClientAndStack : IAsyncLifetime
             $"image {id} to be active", TimeSpan.FromMinutes(1),
             async _ => (image = (await Demo.RunAsync($"image show {id} -f json")).Succeeds())["status"] == "active", TestContext.Current.CancellationToken);
         return image;
+    }
+
+    private static string Root()
+    {
+        var directory = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(directory, "SnapshotFlow.sln")))
+        {
+            directory = Path.GetDirectoryName(directory) ?? throw new InvalidOperationException("the repository is not above the test program");
+        }
+
+        return directory;
     }
 
     public async ValueTask DisposeAsync()
