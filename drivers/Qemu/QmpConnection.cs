@@ -16,6 +16,9 @@ internal sealed class QmpProtocolException(string message, Exception? inner = nu
 /// </summary>
 internal sealed class QmpConnection : IDisposable
 {
+    /// <summary>More lines than this before a greeting are another protocol.</summary>
+    private const int MostLeftOver = 100;
+
     private readonly Socket socket;
     private readonly StreamReader lines;
     private int lastId;
@@ -26,17 +29,14 @@ internal sealed class QmpConnection : IDisposable
         lines = new(new NetworkStream(socket, ownsSocket: false), Encoding.UTF8, detectEncodingFromByteOrderMarks: false);
     }
 
-    /// <summary>Connects and waits for the greeting.</summary>
+    /// <summary>Connects and waits for the greeting. What QEMU still had to say to the client before comes first, and is passed over.</summary>
+    /// <exception cref="QmpProtocolException">Whoever listens there is no QEMU.</exception>
     public static async Task<QmpConnection> OpenAsync(string path, CancellationToken ct)
     {
         var connection = new QmpConnection(await UnixSocket.ConnectAsync(path, ct).ConfigureAwait(false));
         try
         {
-            if (!(await connection.ReadAsync(ct).ConfigureAwait(false)).TryGetProperty("QMP", out _))
-            {
-                throw new QmpProtocolException("no QMP greeting");
-            }
-
+            await connection.GreetAsync(path, ct).ConfigureAwait(false);
             await connection.ExecuteAsync("qmp_capabilities", null, ct).ConfigureAwait(false);
             return connection;
         }
@@ -78,6 +78,21 @@ internal sealed class QmpConnection : IDisposable
     {
         lines.Dispose();
         socket.Dispose();
+    }
+
+    private async Task GreetAsync(string path, CancellationToken ct)
+    {
+        var said = default(JsonElement);
+        for (var line = 0; line < MostLeftOver; line++)
+        {
+            said = await ReadAsync(ct).ConfigureAwait(false);
+            if (said.TryGetProperty("QMP", out _))
+            {
+                return;
+            }
+        }
+
+        throw new QmpProtocolException($"{path} gives no QMP greeting, but says '{said.GetRawText()}'");
     }
 
     private static string Text(JsonElement element, string member) =>

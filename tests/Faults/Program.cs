@@ -43,13 +43,14 @@ command.SetAction(async (arguments, ct) =>
     var before = store.Read().Where(r => r.Held && cases.Any(c => c.Name == r.Name)).ToList();
     cases.RemoveAll(c => before.Any(b => b.Name == c.Name));
     Console.WriteLine($"{cases.Count} cases, seed {arguments.GetValue(seed)}");
-    var said = $"./snapshotflow faults {(arguments.GetValue(all) ? "--all" : "--sample")} --seed {arguments.GetValue(seed)}";
-    var options = new MatrixRunOptions(arguments.GetValue(stacks), RunsAtOnce, TimeSpan.FromSeconds(arguments.GetValue(stop)), Console.WriteLine, soFar =>
+    var said = $"./snapshotflow faults {(arguments.GetValue(all) ? "--all" : "--sample")} --seed {arguments.GetValue(seed)} --stacks {arguments.GetValue(stacks)}";
+    var stopFor = TimeSpan.FromSeconds(arguments.GetValue(stop));
+    var options = new MatrixRunOptions(arguments.GetValue(stacks), RunsAtOnce, stopFor, Console.WriteLine, soFar =>
     {
         store.Write([.. before, .. soFar]);
         if (arguments.GetValue(table) is { } file)
         {
-            File.WriteAllText(file, MatrixReport.Markdown([.. before, .. soFar], said, watch.Elapsed, TimeProvider.System.GetUtcNow()));
+            File.WriteAllText(file, MatrixReport.Markdown([.. before, .. soFar], said, stopFor, watch.Elapsed, TimeProvider.System.GetUtcNow()));
         }
     });
     var results = await new MatrixRun(options).RunAsync(cases, ct);

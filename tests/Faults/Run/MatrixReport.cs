@@ -11,9 +11,10 @@ public static class MatrixReport
     /// <summary>The page.</summary>
     /// <param name="results">Every case that was run.</param>
     /// <param name="command">What ran them.</param>
+    /// <param name="stop">How long a stopped process stayed so.</param>
     /// <param name="took">How long.</param>
     /// <param name="now">When.</param>
-    public static string Markdown(IReadOnlyList<CaseResult> results, string command, TimeSpan took, DateTimeOffset now)
+    public static string Markdown(IReadOnlyList<CaseResult> results, string command, TimeSpan stop, TimeSpan took, DateTimeOffset now)
     {
         var text = new StringBuilder();
         var cases = results.Select(r => (Result: r, Case: FaultCase.Parse(r.Name))).ToList();
@@ -24,7 +25,7 @@ public static class MatrixReport
             **{results.Count} cases, {results.Count(r => !r.Held)} of them with a broken invariant**, in {took.TotalMinutes:0} minutes. `./snapshotflow faults --case NAME` runs one of them alone.
 
             A run is held exactly at its boundary (workers ask the test before, in the middle of and after every activity how to go on), then the fault happens, then the run goes on. *kill* is
-            SIGKILL and a start as by the service units; *stop* is SIGSTOP for {Batch.Stop.TotalSeconds:0} s, longer than any attempt of a step, then SIGCONT. After each case these hold, or it is a failure:
+            SIGKILL and a start as by the service units; *stop* is SIGSTOP for {stop.TotalSeconds:0} s, longer than any attempt of a step, then SIGCONT. After each case these hold, or it is a failure:
             no freeze went more than {Invariants.Grace.TotalMilliseconds:0} ms over its deadline, by the guest's own journal; the guest is thawed and its lease closed; a run that did not complete left nothing, or
             exactly what it lists; a completed one has one available snapshot per volume and an image that names exactly those; the same idempotency key gives the same answer; quota usage is what is there;
             `application` is claimed only where every cut lies in one freeze and the guest's own numbers agree; the run ended at most {Invariants.EndsWithin.TotalSeconds:0} s after the fault; another project sees
