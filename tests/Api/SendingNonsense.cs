@@ -53,7 +53,7 @@ public sealed class SendingNonsense(PrivatePostgres postgres) : IAsyncLifetime
             // Readiness asks Temporal, where nobody listens, and that takes its time.
             .Where(r => !r.Item2.StartsWith("/health", StringComparison.Ordinal))
             // A stream goes on, and who has signed out can send nothing more.
-            .Where(r => r.Item2 is not ("/dashboard/events" or "/dashboard/sign-out"))
+            .Where(r => r.Item2 is not ("/dashboard/events" or "/dashboard/runs/{id}/events" or "/dashboard/sign-out"))
             .OrderBy(r => r.Item2, StringComparer.Ordinal).ThenBy(r => r.m, StringComparer.Ordinal)];
     }
 
