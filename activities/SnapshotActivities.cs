@@ -97,15 +97,13 @@ public sealed class SnapshotActivities(
     [Activity]
     public Task WithdrawSnapshotAsync(CreateVolumeSnapshotInput input) => RecordAsync(async (session, now) =>
     {
+        // The door first: a first step that is still on its way is waited for, and what it wrote is found after it.
+        await snapshots.BuryAsync(session, input.Snapshot, input.Volume, input.Caller, now);
         if (await snapshots.LockAsync(session, input.Snapshot) is { } snapshot)
         {
             await snapshots.RemoveAsync(session, snapshot.Id, now);
             await TellAsync(session, "delete.start", snapshot with { Status = SnapshotStatus.Deleting }, now);
             await TellAsync(session, "delete.end", snapshot with { Status = SnapshotStatus.Deleted }, now);
-        }
-        else
-        {
-            await snapshots.BuryAsync(session, input.Snapshot, input.Volume, input.Caller, now);
         }
 
         return true;

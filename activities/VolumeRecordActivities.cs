@@ -72,11 +72,9 @@ public sealed class VolumeRecordActivities(Database database, VolumeStore volume
     [Activity]
     public Task WithdrawVolumeAsync(CreateVolumeInput input) => RecordAsync(async (session, now) =>
     {
-        if (!await volumes.RemoveAsync(session, input.Volume, now))
-        {
-            await volumes.BuryAsync(session, input.Volume, input.Caller, now);
-        }
-
+        // The door first: a first step that is still on its way is waited for, and what it wrote is found after it.
+        await volumes.BuryAsync(session, input.Volume, input.Caller, now);
+        await volumes.RemoveAsync(session, input.Volume, now);
         return true;
     });
 

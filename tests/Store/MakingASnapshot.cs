@@ -93,6 +93,18 @@ public sealed class MakingASnapshot : IClassFixture<StoreDatabase>
     }
 
     [Fact]
+    public async Task A_snapshot_whose_first_step_is_still_on_its_way_into_the_records_is_withdrawn_with_the_row_that_it_writes()
+    {
+        var volume = await keeping.VolumeAsync();
+        var input = Cut(volume);
+        await db.WhileWritingAsync(
+            async s => Assert.True(await db.Snapshots.AddNewAsync(s, Given.Snapshot(volume) with { Id = input.Snapshot, Status = SnapshotStatus.Creating })),
+            () => Run(() => keeping.Snapshots.WithdrawSnapshotAsync(input)));
+
+        Assert.Null(await RowAsync(input.Snapshot));
+    }
+
+    [Fact]
     public async Task The_limit_itself_may_be_reached_and_one_more_is_refused_with_gigabytes_named_first()
     {
         var volume = await keeping.VolumeAsync(change: v => v with { SizeGib = 10 });

@@ -156,14 +156,26 @@ public sealed class MakingVolumes : IClassFixture<StoreDatabase>
             None);
         await holds.Task;
         var prepared = Run(() => keeping.Images.PrepareRestoreAsync(input));
-        await UntilBlockedAsync(1);
+        await db.UntilBlockedAsync(1);
 
         var undone = Run(() => keeping.Images.UndoRestoreAsync(new(input, [], [])));
-        await UntilBlockedAsync(2);
+        await db.UntilBlockedAsync(2);
         release.SetResult();
         await Task.WhenAll(holding, undone);
 
         Assert.Empty(await RowsAsync(await prepared));
+    }
+
+    [Fact]
+    public async Task A_volume_whose_first_step_is_still_on_its_way_into_the_records_is_withdrawn_with_the_row_that_it_writes()
+    {
+        var (_, snapshots) = await keeping.ImageAsync();
+        var input = Make(snapshots[0]);
+        var volume = await keeping.VolumeAsync() with { Id = input.Volume, Status = VolumeStatus.Creating };
+        await db.WhileWritingAsync(
+            async s => Assert.True(await db.Volumes.AddNewAsync(s, volume)), () => Run(() => keeping.Volumes.WithdrawVolumeAsync(input)));
+
+        Assert.Null(await db.Volumes.FindAsync(input.Volume, None));
     }
 
     [Fact]
@@ -212,16 +224,6 @@ public sealed class MakingVolumes : IClassFixture<StoreDatabase>
     private static CompleteRestoreInput Complete(RestoreImageInput input, PreparedRestore prepared) => new(input, [.. prepared.Volumes.Select(v => new MadeVolume(v.Volume, false))]);
 
     private Task<IReadOnlyList<Volume>> RowsAsync(PreparedRestore prepared) => db.Database.ReadAsync(s => db.Volumes.FindAsync(s, prepared.Volumes.Select(v => v.Volume)), None);
-
-    /// <summary>Waits until so many sessions wait for a lock.</summary>
-    private async Task UntilBlockedAsync(long sessions)
-    {
-        using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
-        while ((long)(await db.ScalarAsync("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"))! < sessions)
-        {
-            await ticks.WaitForNextTickAsync(TestContext.Current.CancellationToken);
-        }
-    }
 
     private async Task<int> InUseAsync(string project, string resource) =>
         (int)((await db.Quotas.LevelsAsync(project, Given.Now, None)).SingleOrDefault(l => l.Resource == resource)?.InUse ?? 0);

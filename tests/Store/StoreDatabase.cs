@@ -53,6 +53,36 @@ public sealed class StoreDatabase(PrivatePostgres postgres) : IAsyncLifetime
         }
     }
 
+    /// <summary>Begins something that has to wait for a transaction, and commits that only then.</summary>
+    public async Task WhileWritingAsync(Func<Session, Task> write, Func<Task> meanwhile)
+    {
+        var (written, release) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var writing = Database.WriteAsync(
+            async s =>
+            {
+                await write(s);
+                written.SetResult();
+                await release.Task;
+                return true;
+            },
+            CancellationToken.None);
+        await Task.WhenAny(written.Task, writing);
+        var waiting = meanwhile();
+        await Task.WhenAny(UntilBlockedAsync(1), waiting);
+        release.SetResult();
+        await Task.WhenAll(writing, waiting);
+    }
+
+    /// <summary>Waits until so many sessions wait for others.</summary>
+    public async Task UntilBlockedAsync(long sessions)
+    {
+        using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        while ((long)(await ScalarAsync("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"))! < sessions)
+        {
+            await ticks.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
     /// <summary>Runs a statement that no store has, to arrange or to look.</summary>
     public async Task<object?> ScalarAsync(string sql)
     {
