@@ -64,7 +64,7 @@ public sealed class Batch(FaultStack world, TimeSpan stopFor)
                 missed.Add(run.Case);
             }
 
-            var settled = run.EndedAt - (healedAt ?? run.ReachedAt);
+            var settled = run.EndedAt - (healedAt ?? (run.WasReached ? run.ReachedAt : run.Since));
             var result = await invariants.JudgeAsync(run, Unguarded(run.Case), settled, ct);
             results.Add(result with { Violations = [.. result.Violations, .. quota] });
             world.Return(run.Server);
