@@ -58,22 +58,7 @@ public sealed partial class SnapshotStore(Database database)
         const string Marker = """
             SELECT created_at FROM snapshots WHERE id = @Marker AND deleted_at IS NULL AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
             """;
-        // The marker is in the order also when it does not match any more: the page begins after its place.
-        var sql = $"""
-            WITH matching AS (
-              SELECT s.id, row_number() OVER (
-                ORDER BY
-                    {SortOrder.Terms("snapshot_sort_key", "s")}
-              ) AS position
-              FROM snapshots AS s
-              WHERE {Matching} OR (s.id = @Marker AND s.deleted_at IS NULL)
-            )
-            SELECT {Columns}
-            FROM snapshots AS s JOIN matching USING (id)
-            WHERE position > coalesce((SELECT position FROM matching WHERE id = @Marker), 0)
-            ORDER BY position
-            LIMIT @Limit OFFSET @Offset
-            """;
+        var sql = SortOrder.PageOf("snapshots", "s", Columns, Matching, "snapshot_sort_key");
         return database.ReadAsync<IReadOnlyList<Snapshot>>(
             async s =>
             {

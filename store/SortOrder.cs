@@ -17,6 +17,31 @@ public sealed record SortOrder(IReadOnlyList<SortKey> Keys)
             CASE WHEN (@Descending::boolean[])[{i}] THEN {sortKey}({row}, (@Keys::text[])[{i}]) END DESC NULLS LAST
             """));
 
+    /// <summary>
+    /// The rows of one page of a list, sorted by <see cref="Terms"/>. Reads <c>@Marker</c>, <c>@Limit</c> and <c>@Offset</c>, too. The marker is in the order also when it does not
+    /// match any more: the page begins after its place.
+    /// </summary>
+    /// <param name="table">Where the rows are; those with <c>deleted_at</c> are in no list.</param>
+    /// <param name="row">What <paramref name="columns"/> and <paramref name="matching"/> call a row.</param>
+    /// <param name="columns">What is read of them.</param>
+    /// <param name="matching">Which of them.</param>
+    /// <param name="sortKey">The function of the schema that gives a row's value under a key's name.</param>
+    internal static string PageOf(string table, string row, string columns, string matching, string sortKey) => $"""
+        WITH matching AS (
+          SELECT {row}.id, row_number() OVER (
+            ORDER BY
+                {Terms(sortKey, row)}
+          ) AS position
+          FROM {table} AS {row}
+          WHERE {matching} OR ({row}.id = @Marker AND {row}.deleted_at IS NULL)
+        )
+        SELECT {columns}
+        FROM {table} AS {row} JOIN matching USING (id)
+        WHERE position > coalesce((SELECT position FROM matching WHERE id = @Marker), 0)
+        ORDER BY position
+        LIMIT @Limit OFFSET @Offset
+        """;
+
     internal string[] Names => [.. Padded.Select(k => k.Name)];
 
     internal bool[] Descending => [.. Padded.Select(k => k.Descending)];

@@ -7,30 +7,30 @@ namespace SnapshotFlow.Store;
 public sealed partial class VolumeStore
 {
     private const string Matching = """
-        (v.deleted_at IS NULL
-         AND (@ProjectId::text IS NULL OR v.project_id = @ProjectId)
-         AND (@Id::uuid IS NULL OR v.id = @Id)
-         AND (@Name::text IS NULL OR v.display_name = @Name)
-         AND (@NameLike::text IS NULL OR position(@NameLike IN v.display_name) > 0)
-         AND (@Status::text IS NULL OR v.status = @Status)
-         AND (@StatusLike::text IS NULL OR position(@StatusLike IN v.status) > 0)
-         AND (@Bootable::boolean IS NULL OR v.bootable = @Bootable)
-         AND (@Multiattach::boolean IS NULL OR v.multiattach = @Multiattach)
-         AND (@SizeGib::bigint IS NULL OR v.size_gib = @SizeGib)
-         AND (@MigrationStatus::text IS NULL OR coalesce(v.migration_status, 'none') = @MigrationStatus)
-         AND (@Zone::text IS NULL OR v.availability_zone = @Zone)
-         AND (@ZoneLike::text IS NULL OR position(@ZoneLike IN v.availability_zone) > 0)
-         AND (@Snapshot::uuid IS NULL OR v.snapshot_id = @Snapshot)
-         AND (@UserId::text IS NULL OR v.user_id = @UserId)
-         AND (@Host::text IS NULL OR v.backend = @Host OR starts_with(v.backend, @Host || '@') OR starts_with(v.backend, @Host || '#'))
-         AND (@VolumeType::text IS NULL OR v.volume_type = (SELECT t.name FROM volume_types AS t WHERE t.id::text = @VolumeType))
-         AND (@Metadata::jsonb IS NULL OR v.metadata @> @Metadata::jsonb)
+        (volumes.deleted_at IS NULL
+         AND (@ProjectId::text IS NULL OR volumes.project_id = @ProjectId)
+         AND (@Id::uuid IS NULL OR volumes.id = @Id)
+         AND (@Name::text IS NULL OR volumes.display_name = @Name)
+         AND (@NameLike::text IS NULL OR position(@NameLike IN volumes.display_name) > 0)
+         AND (@Status::text IS NULL OR volumes.status = @Status)
+         AND (@StatusLike::text IS NULL OR position(@StatusLike IN volumes.status) > 0)
+         AND (@Bootable::boolean IS NULL OR volumes.bootable = @Bootable)
+         AND (@Multiattach::boolean IS NULL OR volumes.multiattach = @Multiattach)
+         AND (@SizeGib::bigint IS NULL OR volumes.size_gib = @SizeGib)
+         AND (@MigrationStatus::text IS NULL OR coalesce(volumes.migration_status, 'none') = @MigrationStatus)
+         AND (@Zone::text IS NULL OR volumes.availability_zone = @Zone)
+         AND (@ZoneLike::text IS NULL OR position(@ZoneLike IN volumes.availability_zone) > 0)
+         AND (@Snapshot::uuid IS NULL OR volumes.snapshot_id = @Snapshot)
+         AND (@UserId::text IS NULL OR volumes.user_id = @UserId)
+         AND (@Host::text IS NULL OR volumes.backend = @Host OR starts_with(volumes.backend, @Host || '@') OR starts_with(volumes.backend, @Host || '#'))
+         AND (@VolumeType::text IS NULL OR volumes.volume_type = (SELECT t.name FROM volume_types AS t WHERE t.id::text = @VolumeType))
+         AND (@Metadata::jsonb IS NULL OR volumes.metadata @> @Metadata::jsonb)
          AND NOT EXISTS (
              SELECT FROM unnest(@GlanceKeys::text[], @GlanceValues::text[]) AS wanted (key, value)
-             WHERE NOT EXISTS (SELECT FROM volume_glance_metadata AS m WHERE m.volume_id = v.id AND m.key = wanted.key AND m.value = wanted.value))
+             WHERE NOT EXISTS (SELECT FROM volume_glance_metadata AS m WHERE m.volume_id = volumes.id AND m.key = wanted.key AND m.value = wanted.value))
          AND NOT EXISTS (
              SELECT FROM unnest(@TimeColumns::text[], @TimeOperators::text[], @Times::timestamptz[]) AS wanted (which, operator, at),
-                  LATERAL (SELECT CASE wanted.which WHEN 'created_at' THEN v.created_at ELSE v.updated_at END AS stamp) AS held
+                  LATERAL (SELECT CASE wanted.which WHEN 'created_at' THEN volumes.created_at ELSE volumes.updated_at END AS stamp) AS held
              WHERE NOT coalesce(
                  CASE wanted.operator
                    WHEN 'gt' THEN held.stamp > wanted.at WHEN 'gte' THEN held.stamp >= wanted.at
@@ -49,22 +49,7 @@ public sealed partial class VolumeStore
         const string Marker = """
             SELECT created_at FROM volumes WHERE id = @Marker AND deleted_at IS NULL AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
             """;
-        // The marker is in the order also when it does not match any more: the page begins after its place.
-        var sql = $"""
-            WITH matching AS (
-              SELECT v.id, row_number() OVER (
-                ORDER BY
-                    {SortOrder.Terms("volume_sort_key", "v")}
-              ) AS position
-              FROM volumes AS v
-              WHERE {Matching} OR (v.id = @Marker AND v.deleted_at IS NULL)
-            )
-            SELECT {Columns}
-            FROM volumes JOIN matching USING (id)
-            WHERE position > coalesce((SELECT position FROM matching WHERE id = @Marker), 0)
-            ORDER BY position
-            LIMIT @Limit OFFSET @Offset
-            """;
+        var sql = SortOrder.PageOf("volumes", "volumes", Columns, Matching, "volume_sort_key");
         return database.ReadAsync<IReadOnlyList<Volume>>(
             async s =>
             {
@@ -77,7 +62,7 @@ public sealed partial class VolumeStore
     /// <summary>How many volumes match, whatever the page.</summary>
     public Task<int> CountAsync(string? projectId, VolumeFilter filter, CancellationToken cancellationToken)
     {
-        const string Sql = $"SELECT count(*)::integer FROM volumes AS v WHERE {Matching}";
+        const string Sql = $"SELECT count(*)::integer FROM volumes WHERE {Matching}";
         return database.ReadAsync(s => s.ScalarAsync<int>(Sql, Args(projectId, filter, new(0))), cancellationToken);
     }
 

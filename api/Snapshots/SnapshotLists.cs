@@ -1,7 +1,5 @@
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
-using SnapshotFlow.Api.Faults;
-using SnapshotFlow.Api.Identity;
 using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Versions;
@@ -10,81 +8,62 @@ using SnapshotFlow.Store;
 
 namespace SnapshotFlow.Api.Snapshots;
 
-/// <summary>Lists of snapshots: which, in which order, which part of them. Source: Cinder API v3, and its <c>resource_filters.json</c>.</summary>
-internal static class SnapshotLists
+/// <summary>Lists of snapshots.</summary>
+internal sealed class SnapshotLists(SnapshotStore store) : BlockStorageList<Snapshot, SnapshotFilter>(Policies.ListSnapshots, "Snapshot")
 {
-    private const int MaxPage = 1000;
-
-    private static readonly Microversion UnknownFiltersRefused = new(3, 31);
     private static readonly Microversion MetadataFilter = new(3, 22);
     private static readonly Microversion SortByName = new(3, 30);
-    private static readonly Microversion LikeFilters = new(3, 34);
-    private static readonly Microversion Counted = new(3, 45);
     private static readonly Microversion QuotaShown = new(3, 65);
 
-    private static readonly string[] SortKeys = ["id", "status", "volume_size", "created_at", "updated_at", "volume_id", "display_name"];
+    protected override IReadOnlyList<string> Everybodys { get; } =
+        ["name", "status", "volume_id", "metadata", "availability_zone", "consumes_quota", "name~", "status~", "volume_id~"];
 
-    /// <summary>The filters that Cinder's own file allows everybody, and what is no filter.</summary>
-    private static readonly string[] Understood =
-    [
-        "limit", "marker", "offset", "sort", "sort_key", "sort_dir", "all_tenants", "project_id", "with_count", "name", "status", "volume_id", "metadata", "availability_zone",
-        "consumes_quota", "name~", "status~", "volume_id~",
-    ];
+    protected override IReadOnlyList<string> Administrators { get; } = ["id", "display_name", "display_name~", "user_id", "volume_size", "volume_type_id", "host"];
 
-    /// <summary>What administrators may ask for beyond: columns of a snapshot that there is here, and its volume's back end.</summary>
-    private static readonly string[] Administrators = ["id", "display_name", "display_name~", "user_id", "volume_size", "volume_type_id", "host"];
+    public static async Task<Ok<SnapshotList<SnapshotSummary>>> ListAsync(HttpContext context, SnapshotStore store, CancellationToken ct) =>
+        Answer(await new SnapshotLists(store).ReadAsync(context, ct), SnapshotSummary.Of);
 
-    public static Task<Ok<SnapshotList<SnapshotSummary>>> ListAsync(HttpContext context, SnapshotStore store, CancellationToken ct) =>
-        PageAsync(context, store, SnapshotSummary.Of, ct);
+    public static async Task<Ok<SnapshotList<SnapshotView>>> ListDetailAsync(HttpContext context, SnapshotStore store, CancellationToken ct) =>
+        Answer(await new SnapshotLists(store).ReadAsync(context, ct), s => SnapshotView.Of(s, context.Microversion()));
 
-    public static Task<Ok<SnapshotList<SnapshotView>>> ListDetailAsync(HttpContext context, SnapshotStore store, CancellationToken ct) =>
-        PageAsync(context, store, s => SnapshotView.Of(s, context.Microversion()), ct);
+    protected override string[] SortKeys(Asked asked) =>
+        ["id", "status", "volume_size", "created_at", "updated_at", "volume_id", "display_name", .. asked.Version >= SortByName ? ["name"] : (string[])[]];
 
-    private static async Task<Ok<SnapshotList<T>>> PageAsync<T>(HttpContext context, SnapshotStore store, Func<Snapshot, T> view, CancellationToken ct)
+    protected override SnapshotFilter? Filter(Asked asked, SortOrder order)
     {
-        var caller = context.Caller();
-        context.Demand(Policies.ListSnapshots);
-        var query = new ListQuery(context);
-        var version = context.Microversion();
-        var order = query.Sort([.. SortKeys, .. version >= SortByName ? ["name"] : (string[])[]]);
-        if (version >= UnknownFiltersRefused && !caller.IsAdmin)
+        VolumeId? volume = VolumeId.TryParse(asked.Text("volume_id"), null, out var ofVolume) ? ofVolume : null;
+        SnapshotId? id = SnapshotId.TryParse(asked.Admins("id"), null, out var wanted) ? wanted : null;
+        if ((asked.Text("volume_id") is not null && volume is null) || (asked.Admins("id") is not null && id is null))
         {
-            query.RequireKnown(version >= LikeFilters ? Understood : [.. Understood.Where(n => !n.EndsWith('~'))]);
-        }
-
-        // Administrators may look into every project, or into one; for everybody else the two parameters mean nothing.
-        var project = caller.IsAdmin && query.Switch("all_tenants") ? query.Text("project_id") : caller.ProjectId;
-        var page = new Page(query.Limit(MaxPage, MaxPage), query.Marker(text => Fault.NotFound($"Snapshot {text} could not be found.")), query.Offset());
-        var filter = Filter(query, version, caller.IsAdmin);
-        var snapshots = filter is null ? [] : await store.ListAsync(project, filter with { Order = order }, page, ct);
-        int? count = version < Counted || !query.Switch("with_count") ? null : filter is null ? 0 : await store.CountAsync(project, filter, ct);
-        IReadOnlyList<Link>? links = page.Limit > 0 && snapshots.Count == page.Limit ? [Link.Next(context.Url(query.NextPage(snapshots[^1].Id)))] : null;
-        return TypedResults.Ok(new SnapshotList<T>(snapshots.Select(view).ToList(), links, count));
-    }
-
-    /// <summary>
-    /// Null when nothing can match: no snapshot or volume has an id that is no UUID, and an administrator's filter by what no snapshot has finds none. What a
-    /// microversion does not know yet says nothing.
-    /// </summary>
-    private static SnapshotFilter? Filter(ListQuery query, Microversion version, bool admin)
-    {
-        string? Admins(string name) => admin ? query.Text(name) : null;
-        string? Like(string name) => version >= LikeFilters ? query.Text(name + "~") : null;
-        VolumeId? volume = VolumeId.TryParse(query.Text("volume_id"), null, out var ofVolume) ? ofVolume : null;
-        SnapshotId? id = SnapshotId.TryParse(Admins("id"), null, out var wanted) ? wanted : null;
-        if ((query.Text("volume_id") is not null && volume is null) || (Admins("id") is not null && id is null)
-            || (admin && query.Names.Any(n => !Understood.Contains(n) && !Administrators.Contains(n))))
-        {
+            // No snapshot or volume has an id that is no UUID.
             return null;
         }
 
         return new(
-            query.Text("name") ?? Admins("display_name"), query.Text("status"), volume, null, Like("name") ?? (admin ? Like("display_name") : null), Like("status"), Like("volume_id"),
-            version >= QuotaShown && query.Text("consumes_quota") is not null ? query.Switch("consumes_quota") : null,
-            query.Text("availability_zone"),
-            version >= MetadataFilter && query.Text("metadata") is { } metadata ? DictionaryLiteral.Parse(metadata) : null,
-            Id: id, UserId: Admins("user_id"), SizeGib: admin ? query.Whole("volume_size") : null, VolumeType: Admins("volume_type_id"), Host: Admins("host"));
+            Name: asked.Name,
+            NameLike: asked.NameLike,
+            Status: asked.Text("status"),
+            StatusLike: asked.Like("status"),
+            Volume: volume,
+            VolumeLike: asked.Like("volume_id"),
+            ConsumesQuota: asked.Version >= QuotaShown ? asked.Flag("consumes_quota") : null,
+            AvailabilityZone: asked.Text("availability_zone"),
+            Metadata: asked.Version >= MetadataFilter ? asked.Map("metadata") : null,
+            Order: order,
+            Id: id,
+            UserId: asked.Admins("user_id"),
+            SizeGib: asked.IsAdmin ? asked.Query.Whole("volume_size") : null,
+            VolumeType: asked.Admins("volume_type_id"),
+            Host: asked.Admins("host"));
     }
+
+    protected override Task<IReadOnlyList<Snapshot>> ListAsync(string? project, SnapshotFilter filter, Page page, CancellationToken ct) => store.ListAsync(project, filter, page, ct);
+
+    protected override Task<int> CountAsync(string? project, SnapshotFilter filter, CancellationToken ct) => store.CountAsync(project, filter, ct);
+
+    protected override object IdOf(Snapshot row) => row.Id;
+
+    private static Ok<SnapshotList<T>> Answer<T>(Part part, Func<Snapshot, T> view) => TypedResults.Ok(new SnapshotList<T>([.. part.Rows.Select(view)], part.Links, part.Count));
 
     internal sealed record SnapshotList<T>(
         IReadOnlyList<T> Snapshots,
