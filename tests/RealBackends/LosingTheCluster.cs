@@ -85,7 +85,7 @@ public sealed class LosingTheCluster(RealStack real) : IAsyncLifetime
         await driver.CreateVolumeAsync(doomed, Size, Ct);
         try
         {
-            await FullAtAsync("0.000001");
+            await PretendAsync("full");
             await Wait.UntilAsync("the cluster to call itself full", Patience, async _ => (await AdminAsync("health", "detail")).Contains("OSD_FULL", StringComparison.Ordinal), Ct);
             var refusal = await Assert.ThrowsAsync<SnapshotFlowException>(() => driver.CreateVolumeAsync(VolumeId.New(), Size, Ct));
             Assert.True(refusal.Kind == ErrorKind.BackendRefused, $"{refusal.Kind}: {refusal.Message}");
@@ -95,7 +95,7 @@ public sealed class LosingTheCluster(RealStack real) : IAsyncLifetime
         }
         finally
         {
-            await FullAtAsync("0.97");
+            await PretendAsync("none");
         }
 
         await Wait.UntilAsync("the cluster to have room again", Patience, async _ => !(await AdminAsync("health", "detail")).Contains("OSD_FULL", StringComparison.Ordinal), Ct);
@@ -174,7 +174,8 @@ public sealed class LosingTheCluster(RealStack real) : IAsyncLifetime
         return result!;
     }
 
-    private static Task<string> FullAtAsync(string ratio) => AdminAsync("osd", "set-full-ratio", ratio);
+    /// <summary>Lets the OSD believe that its disk is in that state.</summary>
+    private static Task<string> PretendAsync(string state) => AdminAsync("tell", "osd.0", "injectfull", state);
 
     /// <summary>As the administrator, whose key only a cluster of the tests' own hands out.</summary>
     private static Task<string> AdminAsync(params string[] command)
