@@ -12,7 +12,7 @@ public static class CephCluster
         ? $"no Ceph cluster is configured: ./snapshotflow test --real brings one up, or set {Prefix}CONF, {Prefix}POOL and {Prefix}USER"
         : null;
 
-    /// <summary>How to reach it. The limits are far from anything that a slow machine needs: what they do is tested on monitors that do not answer.</summary>
+    /// <summary>How to reach it. The limits are far from anything that a slow machine needs: what they do is tested on a cluster that is made to hang.</summary>
     public static RbdOptions Options(string @namespace = "") => new()
     {
         Conf = Value("CONF") ?? "/etc/ceph/ceph.conf",
