@@ -33,6 +33,7 @@ internal sealed class CephNamespace : IAsyncDisposable
 {
     private readonly RbdConnection whole = new(CephCluster.Options(), "Rbd");
     private readonly RbdConnection mine;
+    private readonly List<RbdVolumeDriver> opened = [];
 
     private CephNamespace(string name)
     {
@@ -52,6 +53,13 @@ internal sealed class CephNamespace : IAsyncDisposable
         RbdErrors.Check(Librbd.rbd_namespace_create(await made.whole.PoolAsync(ct), made.Name), "rbd_namespace_create", made.Name);
         made.Pool = await made.mine.PoolAsync(ct);
         return made;
+    }
+
+    /// <summary>A new driver over it, which ends with it.</summary>
+    public RbdVolumeDriver Open()
+    {
+        opened.Add(new(CephCluster.Options(Name), TimeProvider.System));
+        return opened[^1];
     }
 
     public void Write(string image, long offset, ReadOnlySpan<byte> bytes)
@@ -85,6 +93,7 @@ internal sealed class CephNamespace : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        opened.ForEach(d => d.Dispose());
         // Clones before what they were made from: as long as something goes, more can go.
         for (var left = int.MaxValue; Images() is { Count: > 0 } images && images.Count < left;)
         {
