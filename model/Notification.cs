@@ -28,7 +28,7 @@ public sealed record Notification(string EventType, string PublisherId, string R
             ["display_name"] = snapshot.Name,
             ["created_at"] = snapshot.CreatedAt.UtcDateTime,
             ["status"] = snapshot.Status,
-            ["deleted"] = snapshot.Status == SnapshotStatus.Deleted ? now.UtcDateTime.ToString("O") : "",
+            ["deleted"] = snapshot.Status == SnapshotStatus.Deleted ? "True" : "",
             ["metadata"] = snapshot.Metadata.Count == 0 ? "" : JsonSerializer.Serialize(snapshot.Metadata),
         };
         return new Notification($"snapshot.{happened}", $"snapshot.{volume.Backend}", snapshot.Id.ToString(), JsonSerializer.Serialize(payload), now);

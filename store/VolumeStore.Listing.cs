@@ -66,6 +66,31 @@ public sealed partial class VolumeStore
         return database.ReadAsync(s => s.ScalarAsync<int>(Sql, Args(projectId, filter, new(0))), cancellationToken);
     }
 
+    /// <summary>How many volumes there are, how large they are together, and what their metadata says.</summary>
+    /// <param name="projectId">Whose; null for every project's.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public Task<VolumeTotals> TotalsAsync(string? projectId, CancellationToken cancellationToken)
+    {
+        const string Totals = """
+            SELECT count(*)::integer AS count, coalesce(sum(size_gib), 0)::bigint AS size_gib
+            FROM volumes
+            WHERE deleted_at IS NULL AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
+            """;
+        const string Said = """
+            SELECT DISTINCT m.key, m.value
+            FROM volumes, jsonb_each_text(volumes.metadata) AS m
+            WHERE volumes.deleted_at IS NULL AND (@ProjectId::text IS NULL OR volumes.project_id = @ProjectId)
+            ORDER BY m.key, m.value
+            """;
+        var args = new { ProjectId = projectId };
+        return database.ReadAsync(
+            async s => (await s.SingleOrDefaultAsync<VolumeTotals>(Totals, args))! with
+            {
+                Metadata = (await s.ListAsync<TextRow>(Said, args)).GroupBy(r => r.Key, r => r.Value).ToDictionary(g => g.Key, IReadOnlyList<string> (g) => [.. g]),
+            },
+            cancellationToken);
+    }
+
     private static object Args(string? projectId, VolumeFilter filter, Page page)
     {
         var times = filter.Created.Select(t => (Column: "created_at", Filter: t)).Concat(filter.Updated.Select(t => (Column: "updated_at", Filter: t))).ToList();
@@ -102,6 +127,19 @@ public sealed partial class VolumeStore
             page.Offset,
         };
     }
+}
+
+/// <summary>Volumes all together.</summary>
+public sealed record VolumeTotals
+{
+    /// <summary>How many.</summary>
+    public int Count { get; init; }
+
+    /// <summary>How large, in GiB.</summary>
+    public long SizeGib { get; init; }
+
+    /// <summary>Every key of their metadata with its values, each once and in order.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<string>> Metadata { get; init; } = new Dictionary<string, IReadOnlyList<string>>();
 }
 
 /// <summary>Which volumes a list is asked for; null asks for all.</summary>

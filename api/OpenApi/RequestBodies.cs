@@ -141,6 +141,11 @@ internal static class RequestBodies
             yield return ("with_count", JsonSchemaType.Boolean, "Say how many there are on all pages; from 3.45.");
         }
 
+        if (path.EndsWith("/volumes/summary", StringComparison.Ordinal))
+        {
+            yield return ("all_tenants", JsonSchemaType.Boolean, "Of every project; for administrators.");
+        }
+
         if (path.Contains("/os-quota-sets/{id}", StringComparison.Ordinal) && path.StartsWith("/volume", StringComparison.Ordinal))
         {
             yield return ("usage", JsonSchemaType.Boolean, "Show limit, in_use and reserved of each.");

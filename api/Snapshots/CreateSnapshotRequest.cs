@@ -10,7 +10,7 @@ namespace SnapshotFlow.Api.Snapshots;
 /// <param name="Volume">Null when the caller says null, which no volume is.</param>
 /// <param name="Force">Null when it is not said.</param>
 /// <param name="Name">Stripped; <c>display_name</c> will do.</param>
-/// <param name="Description">Null for none.</param>
+/// <param name="Description">Stripped; null for none.</param>
 /// <param name="Metadata">None by default.</param>
 internal sealed record CreateSnapshotRequest(VolumeId? Volume, bool? Force, string? Name, string? Description, IReadOnlyDictionary<string, string> Metadata)
 {
@@ -20,12 +20,11 @@ internal sealed record CreateSnapshotRequest(VolumeId? Volume, bool? Force, stri
     {
         var snapshot = new JsonField("body", body).Object(required: ["snapshot"], optional: [])["snapshot"];
         var members = snapshot.Object(required: ["volume_id"], optional: ["force", "name", "display_name", "description", "metadata"]);
-        var name = members.TryGetValue("name", out var given) || members.TryGetValue("display_name", out given) ? given.OptionalText(SnapshotFields.MaxLength) : null;
         return new(
             members["volume_id"].OptionalId<VolumeId>(),
             members.TryGetValue("force", out var force) ? SnapshotFields.Force(force) : null,
-            name?.Trim(),
-            members.TryGetValue("description", out var description) ? description.OptionalText(SnapshotFields.MaxLength) : null,
+            SnapshotFields.Text(members, "name", "display_name")?.To,
+            members.TryGetValue("description", out var description) ? description.OptionalText(SnapshotFields.MaxLength)?.Trim() : null,
             members.TryGetValue("metadata", out var metadata) ? SnapshotFields.Metadata(metadata) : new Dictionary<string, string>());
     }
 

@@ -22,10 +22,7 @@ internal sealed class SnapshotChanges(SnapshotStore snapshots, VolumeStore volum
             throw field.Invalid("{} does not have enough properties");
         }
 
-        Changed<string?>? Field(string first, string second) => members.TryGetValue(first, out var given) || members.TryGetValue(second, out given)
-            ? new(given.OptionalText(SnapshotFields.MaxLength)?.Trim())
-            : null;
-        var (name, description) = (Field("name", "display_name"), Field("description", "display_description"));
+        var (name, description) = (SnapshotFields.Text(members, "name", "display_name"), SnapshotFields.Text(members, "description", "display_description"));
         var snapshot = await snapshots.RequireAsync(id, context.Caller(), ct);
         context.Demand(Policies.UpdateSnapshot, PolicyTarget.Of(snapshot.ProjectId, snapshot.UserId));
         var updated = await ApplyAsync(snapshot.Id, "update", (session, _, now) => snapshots.DescribeAsync(session, snapshot.Id, name, description, now), ct);

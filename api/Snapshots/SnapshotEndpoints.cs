@@ -5,6 +5,7 @@ using SnapshotFlow.Api.Policy;
 using SnapshotFlow.Api.Requests;
 using SnapshotFlow.Api.Runs;
 using SnapshotFlow.Api.Versions;
+using SnapshotFlow.Api.Volumes;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
 using SnapshotFlow.Workflows.Contracts;
@@ -47,11 +48,8 @@ internal static class SnapshotEndpoints
         var request = CreateSnapshotRequest.Parse(await JsonBody.ReadAsync(context.Request, ct));
         var key = IdempotencyKey.Of(context.Request);
         var caller = context.Caller();
-        var volume = request.Volume is { } id ? await volumes.FindVisibleAsync(id, caller, ct) : null;
-        if (volume is null)
-        {
-            throw Fault.NotFound($"Volume {request.Volume?.ToString() ?? "None"} could not be found.");
-        }
+        var volume = (request.Volume is { } id ? await volumes.FindReadableAsync(id, context, ct) : null)
+            ?? throw Fault.NotFound($"Volume {request.Volume?.ToString() ?? "None"} could not be found.");
 
         var input = new CreateVolumeSnapshotInput(
             key is null ? SnapshotId.New() : DeterministicId.Snapshot(caller.ProjectId, key), volume.Id, request.Name, request.Description, request.Metadata,

@@ -21,6 +21,14 @@ internal static partial class SnapshotFields
     public static bool Force(JsonField field) =>
         field.Value.ValueKind is System.Text.Json.JsonValueKind.True or System.Text.Json.JsonValueKind.False ? field.Boolean() : field.OneOf(Booleans);
 
+    /// <summary>A stripped text by its name or by its older one, which must be right too and says nothing beside the newer; null when neither is there.</summary>
+    public static Changed<string?>? Text(IReadOnlyDictionary<string, JsonField> members, string name, string older)
+    {
+        Changed<string?>? Of(string member) => members.TryGetValue(member, out var field) ? new(field.OptionalText(MaxLength)?.Trim()) : null;
+        var (newer, old) = (Of(name), Of(older));
+        return newer ?? old;
+    }
+
     /// <summary>Keys and values of metadata; null is none.</summary>
     public static IReadOnlyDictionary<string, string> Metadata(JsonField field)
     {

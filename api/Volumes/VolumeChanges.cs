@@ -22,10 +22,7 @@ internal sealed class VolumeChanges(VolumeStore volumes, Database database, Time
             throw field.Invalid("{} does not have enough properties");
         }
 
-        Changed<string?>? Field(string first, string second) => members.TryGetValue(first, out var given) || members.TryGetValue(second, out given)
-            ? new(given.OptionalText(SnapshotFields.MaxLength)?.Trim())
-            : null;
-        var (name, description) = (Field("name", "display_name"), Field("description", "display_description"));
+        var (name, description) = (SnapshotFields.Text(members, "name", "display_name"), SnapshotFields.Text(members, "description", "display_description"));
         var metadata = members.TryGetValue("metadata", out var pairs) ? SnapshotFields.Metadata(pairs) : null;
         var volume = await volumes.RequireAsync(id, context, Policies.UpdateVolume, ct);
         var updated = await ApplyAsync(

@@ -25,6 +25,7 @@ internal static class VolumeEndpoints
     {
         volumes.MapGet("", VolumeLists.ListAsync);
         volumes.MapGet("/detail", VolumeLists.ListDetailAsync);
+        volumes.MapGet("/summary", VolumeLists.SummarizeAsync);
         volumes.MapGet("/{id}", ShowAsync);
         volumes.MapPost("", CreateAsync).RepeatableByKey(Policies.CreateVolume);
         volumes.MapDelete("/{id}", DeleteAsync);
@@ -100,10 +101,14 @@ internal static class VolumeEndpoints
         }
     }
 
+    /// <summary>The volume as the caller may read it. Null when there is none, or none to be seen: whoever may not read it does not learn that it is there. Source: Cinder.</summary>
+    internal static async Task<Volume?> FindReadableAsync(this VolumeStore store, VolumeId id, HttpContext context, CancellationToken ct) =>
+        await store.FindVisibleAsync(id, context.Caller(), ct) is { } volume && context.May(Policies.ShowVolume, PolicyTarget.Of(volume.ProjectId, volume.UserId)) ? volume : null;
+
     /// <summary>The volume as the caller sees it, or 404; 403 when the rule does not let the caller do this with it.</summary>
     internal static async Task<Volume> RequireAsync(this VolumeStore store, string id, HttpContext context, string rule, CancellationToken ct)
     {
-        var volume = VolumeId.TryParse(id, null, out var known) && await store.FindVisibleAsync(known, context.Caller(), ct) is { } found
+        var volume = VolumeId.TryParse(id, null, out var known) && await store.FindReadableAsync(known, context, ct) is { } found
             ? found
             : throw Fault.NotFound($"Volume {id} could not be found.");
         context.Demand(rule, PolicyTarget.Of(volume.ProjectId, volume.UserId));

@@ -14,15 +14,23 @@ using SnapshotFlow.Tests.Store;
 
 namespace SnapshotFlow.Tests.Api;
 
-/// <summary>The api in this process, on a free loopback port, with a database and a users file of its own.</summary>
+/// <summary>The api in this process, on a free loopback port, with a database and a users file of its own; or the same once more, as other users see it.</summary>
 public sealed class ApiUnderTest : IAsyncDisposable
 {
-    private readonly string directory = Directory.CreateTempSubdirectory("snapshotflow-api-").FullName;
-    private readonly HttpClient client = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1 });
+    private readonly ApiUnderTest? host;
+    private readonly List<TestTokens> everybody;
+    private readonly string directory;
+    private readonly HttpClient client;
     private WebApplication? app;
 
-    private ApiUnderTest()
+    private ApiUnderTest(ApiUnderTest? host)
     {
+        this.host = host;
+        everybody = host?.everybody ?? [];
+        directory = host?.directory ?? Directory.CreateTempSubdirectory("snapshotflow-api-").FullName;
+        client = host?.client ?? new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1 });
+        app = host?.app;
+        everybody.Add(Tokens);
     }
 
     public TestTokens Tokens { get; } = new();
@@ -42,8 +50,8 @@ public sealed class ApiUnderTest : IAsyncDisposable
     /// <param name="log">Hears what is logged.</param>
     public static async Task<ApiUnderTest> StartAsync(string database, string? temporal, ILoggerProvider? log, string[] settings)
     {
-        var api = new ApiUnderTest();
-        await File.WriteAllTextAsync(api.UsersFile, api.Tokens.Yaml);
+        var api = new ApiUnderTest(host: null);
+        await api.WriteUsersAsync();
         api.app = SnapshotFlow.Api.Program.Build(
         [
             "--urls=http://127.0.0.1:0", $"--Store:ConnectionString={database}", "--Identity:Auth=development",
@@ -60,6 +68,18 @@ public sealed class ApiUnderTest : IAsyncDisposable
         api.client.BaseAddress = api.Url;
         await api.IssueTokensAsync();
         return api;
+    }
+
+    /// <summary>
+    /// The same running api for other users, whose projects have nothing yet: for a test of whole lists, which need not wait for an api of its own. What administrators
+    /// see of every project, and what is public, is not kept apart. One test at a time.
+    /// </summary>
+    public async Task<ApiUnderTest> AnewAsync()
+    {
+        var anew = new ApiUnderTest(host ?? this) { Url = Url };
+        await anew.WriteUsersAsync();
+        await anew.IssueTokensAsync();
+        return anew;
     }
 
     public Task<Answer> GetAsync(string path, string? token, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Get, path, token, null, headers);
@@ -124,11 +144,18 @@ public sealed class ApiUnderTest : IAsyncDisposable
         return new(response.StatusCode, response, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
+    /// <summary>Whole or not at all: the api reads the file whenever it has changed.</summary>
+    private async Task WriteUsersAsync()
+    {
+        await File.WriteAllTextAsync(UsersFile + ".new", TestTokens.YamlOf(everybody));
+        File.Move(UsersFile + ".new", UsersFile, overwrite: true);
+    }
+
     private async Task IssueTokensAsync()
     {
         try
         {
-            await TestTokens.IssueAsync(Service<UserDirectory>().Users, Service<DevelopmentTokenStore>(), CancellationToken.None);
+            await Tokens.IssueAsync(Service<UserDirectory>().Users, Service<DevelopmentTokenStore>(), CancellationToken.None);
         }
         catch (Exception e) when (e is SnapshotFlowException or NpgsqlException)
         {
@@ -148,6 +175,12 @@ public sealed class ApiUnderTest : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (host is not null)
+        {
+            // It is still somebody's.
+            return;
+        }
+
         client.Dispose();
         if (app is not null)
         {

@@ -78,6 +78,7 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         POST   /volume/v3/{project_id}/snapshots/{id}/action                            202 403 404 202 401
         GET    /volume/v3/{project_id}/volumes                                          200 200 200 200 401
         GET    /volume/v3/{project_id}/volumes/detail                                   200 200 200 200 401
+        GET    /volume/v3/{project_id}/volumes/summary                                  200 200 200 200 401
         GET    /volume/v3/{project_id}/volumes/{id}                                     200 200 404 200 401
         POST   /volume/v3/{project_id}/volumes                                          503 403 404 503 401
         DELETE /volume/v3/{project_id}/volumes/{id}                                     503 403 404 503 401

@@ -8,7 +8,7 @@ using SnapshotFlow.Tests.Store;
 namespace SnapshotFlow.Tests.Api;
 
 /// <summary>What callers change of snapshots and images, and how they find them in lists; nobody is behind the api.</summary>
-public sealed class ChangingThings(ApiAlone alone) : IAsyncDisposable, IClassFixture<ApiAlone>
+public sealed class ChangingThings(ApiAlone alone) : IClassFixture<ApiAlone>
 {
     private const string Patch = "application/openstack-images-v2.1-json-patch";
 
@@ -18,16 +18,8 @@ public sealed class ChangingThings(ApiAlone alone) : IAsyncDisposable, IClassFix
 
     private string Snapshots => $"/volume/v3/{api.Tokens.Project}/snapshots";
 
-    public async ValueTask DisposeAsync()
-    {
-        if (api != alone.Api)
-        {
-            await api.DisposeAsync();
-        }
-    }
-
-    /// <summary>An api whose projects have nothing yet, for tests of whole lists.</summary>
-    private async Task BeginWithNothingAsync() => api = await ApiUnderTest.StartAsync(await alone.Postgres.CreateDatabaseAsync(migrated: true));
+    /// <summary>Projects that have nothing yet, for tests of whole lists.</summary>
+    private async Task BeginWithNothingAsync() => api = await alone.Api.AnewAsync();
 
     [Fact]
     public async Task A_snapshot_is_renamed_and_told_of_and_nothing_but_name_and_description_can_be_said()

@@ -149,6 +149,30 @@ public sealed class ListingVolumes(ListingVolumes.Projects three) : IClassFixtur
         (await api.GetAsync(path + "?host=host2", api.Tokens.Reader, Version("3.31"))).IsFault(400, "badRequest");
     }
 
+    [Theory]
+    [InlineData("", "3.12", """{"total_count":3,"total_size":35}""")]
+    [InlineData("", "3.35", """{"total_count":3,"total_size":35}""")]
+    [InlineData("", "3.36", """{"total_count":3,"total_size":35,"metadata":{"colour":["red"],"shape":["round","square"]}}""")]
+    [InlineData("?all_tenants=1", "3.36", """{"total_count":3,"total_size":35,"metadata":{"colour":["red"],"shape":["round","square"]}}""")]
+    [InlineData("?status=available&limit=1", "3.12", """{"total_count":3,"total_size":35}""")]
+    public async Task A_summary_is_of_all_of_ones_own_volumes_whatever_else_is_asked(string query, string version, string summary) =>
+        Assert.Equal($$"""{"volume-summary":{{summary}}}""", (await GetAsync("/summary" + query, version)).Text);
+
+    [Theory]
+    [InlineData("", """{"total_count":0,"total_size":0,"metadata":{}}""")]
+    [InlineData("?all_tenants=0", """{"total_count":0,"total_size":0,"metadata":{}}""")]
+    [InlineData("?all_tenants=1", """{"total_count":4,"total_size":45,"metadata":{"colour":["green","red"],"shape":["round","square"]}}""")]
+    public async Task An_administrators_summary_is_of_every_project_when_that_is_asked(string query, string summary) =>
+        Assert.Equal($$"""{"volume-summary":{{summary}}}""", (await api.GetAsync($"{AdminVolumes}/summary{query}", api.Tokens.Admin, Version("3.36"))).Text);
+
+    [Fact]
+    public async Task There_is_no_summary_before_3_12_and_none_of_a_switch_that_is_none()
+    {
+        (await GetAsync("/summary", "3.11")).IsFault(404, "itemNotFound", "API version 3.11 is not supported on this method.");
+        (await GetAsync("/summary?all_tenants=perhaps", "3.12")).IsFault(400, "badRequest");
+        Assert.Equal(HttpStatusCode.OK, (await api.GetAsync("/volume/v3/volumes/summary", api.Tokens.Reader, Version("3.67"))).Status);
+    }
+
     private static (string, string) Version(string version) => ("OpenStack-API-Version", $"volume {version}");
 
     private Task<Answer> GetAsync(string query, string version) => api.GetAsync(Volumes + query, api.Tokens.Reader, Version(version));
@@ -179,12 +203,15 @@ public sealed class ListingVolumes(ListingVolumes.Projects three) : IClassFixtur
             Foreign = foreign.Id;
             await RegisterAsync(0, Given.Volume(project, bootable: true) with { Name = "b" });
             await RegisterAsync(1, a);
-            await RegisterAsync(2, Given.Volume(project, sizeGib: 5) with { Name = "c" });
+            var c = Given.Volume(project, sizeGib: 5) with { Name = "c" };
+            await RegisterAsync(2, c);
             await RegisterAsync(3, foreign);
             await Api.Service<Database>().WriteAsync(
                 async s =>
                 {
                     await Api.Service<VolumeStore>().DescribeAsync(s, a.Id, null, null, new Dictionary<string, string> { ["colour"] = "red", ["shape"] = "round" }, Given.Now);
+                    await Api.Service<VolumeStore>().DescribeAsync(s, c.Id, null, null, new Dictionary<string, string> { ["shape"] = "square" }, Given.Now);
+                    await Api.Service<VolumeStore>().DescribeAsync(s, foreign.Id, null, null, new Dictionary<string, string> { ["colour"] = "green" }, Given.Now);
                     await Api.Service<SnapshotStore>().AddAsync(s, [Given.Snapshot(a) with { Name = "of-a" }, Given.Snapshot(foreign) with { Name = "of-foreign" }]);
                 },
                 ct);

@@ -71,6 +71,10 @@ public sealed class MakingASnapshot(Cloud cloud) : IClassFixture<Cloud>, IDispos
         async Task<string?> NameOf(object snapshot) => (await PostAsync(snapshot)).Json.GetProperty("snapshot").GetProperty("name").GetString();
         Assert.Equal("new", await NameOf(new { volume_id = volume.Id, name = "  new  ", display_name = "old" }));
         Assert.Equal("old", await NameOf(new { volume_id = volume.Id, display_name = "old" }));
+        (await PostAsync(new { volume_id = volume.Id, name = "new", display_name = 7 })).IsFault(
+            400, "badRequest", "Invalid input for field/attribute display_name. Value: 7. 7 is not of type 'string', 'null'");
+        var described = await PostAsync(new { volume_id = volume.Id, description = " why " });
+        Assert.Equal("why", described.Json.GetProperty("snapshot").GetProperty("description").GetString());
         Assert.Equal("", await NameOf(new { volume_id = volume.Id, name = "" }));
         Assert.Null(await NameOf(new { volume_id = volume.Id, name = (string?)null }));
         Assert.Equal("", await NameOf(new { volume_id = volume.Id, name = new string(' ', 255) }));
@@ -87,6 +91,11 @@ public sealed class MakingASnapshot(Cloud cloud) : IClassFixture<Cloud>, IDispos
         (await PostAsync(new { volume_id = unknown })).IsFault(404, "itemNotFound", $"Volume {unknown} could not be found.");
         (await PostAsync(new { volume_id = foreign.Id, force = false }, "3.66")).IsFault(404, "itemNotFound", $"Volume {foreign.Id} could not be found.");
         (await api.PostAsync(Snapshots, api.Tokens.Reader, new { snapshot = new { volume_id = foreign.Id } })).IsFault(404, "itemNotFound");
+        // Whoever may not read a volume does not learn that it is there.
+        var own = await VolumeAsync();
+        (await api.PostAsync(Snapshots, api.Tokens.Nobody, new { snapshot = new { volume_id = own.Id } })).IsFault(404, "itemNotFound", $"Volume {own.Id} could not be found.");
+        (await api.GetAsync($"{Volumes}/{own.Id}", api.Tokens.Nobody)).IsFault(404, "itemNotFound", $"Volume {own.Id} could not be found.");
+        (await api.DeleteAsync($"{Volumes}/{own.Id}", api.Tokens.Nobody)).IsFault(404, "itemNotFound", $"Volume {own.Id} could not be found.");
     }
 
     [Fact]

@@ -73,6 +73,21 @@ public sealed class MakingAnImageByTheBook(Cloud cloud) : IClassFixture<Cloud>, 
     }
 
     [Fact]
+    public async Task A_required_freeze_that_is_refused_freezes_nothing_and_its_instance_action_says_why()
+    {
+        var server = await api.RegisterServerAsync(
+            s => s with { GuestAgentAddress = null, SystemMetadata = new Dictionary<string, string?>(s.SystemMetadata) { ["image_os_require_quiesce"] = "yes" } });
+        (await api.CreateImageAsync(server.Id, api.Tokens.Member, new { name = "snap" })).IsFault(400, "badRequest", "QEMU guest agent is not enabled");
+        Assert.False(hosts.Freezes.ContainsKey(server.Id));
+        var action = Assert.Single(await api.Service<InstanceActionStore>().ListAsync(server.Id, Ct));
+        var shown = (await api.GetAsync($"/compute/v2.1/servers/{server.Id}/os-instance-actions/{action.RequestId}", api.Tokens.Admin, ("OpenStack-API-Version", "compute 2.84")))
+            .Json.GetProperty("instanceAction");
+        var what = Assert.Single(shown.GetProperty("events").EnumerateArray());
+        Assert.Equal(("Error", "Error", "QEMU guest agent is not enabled", ""), (
+            shown.GetProperty("message").GetString(), what.GetProperty("result").GetString(), what.GetProperty("details").GetString(), what.GetProperty("hostId").GetString()));
+    }
+
+    [Fact]
     public async Task Of_a_bad_body_a_foreign_server_and_a_missing_role_each_hides_what_comes_after_it()
     {
         var foreign = await api.RegisterServerAsync(project: api.Tokens.OtherProject);

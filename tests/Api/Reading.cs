@@ -13,7 +13,7 @@ public sealed class Reading(ApiAlone alone) : IAsyncLifetime, IClassFixture<ApiA
 
     private ApiUnderTest api = null!;
 
-    public async ValueTask InitializeAsync() => api = await ApiUnderTest.StartAsync(await alone.Postgres.CreateDatabaseAsync(migrated: true));
+    public async ValueTask InitializeAsync() => api = await alone.Api.AnewAsync();
 
     public ValueTask DisposeAsync() => api.DisposeAsync();
 
@@ -46,7 +46,7 @@ public sealed class Reading(ApiAlone alone) : IAsyncLifetime, IClassFixture<ApiA
         await api.RegisterServerAsync(project: api.Tokens.OtherProject);
         Assert.Equal(3, (await AllPagesAsync("/compute/v2.1/servers?limit=2", "servers", "servers_links", api.Tokens.Reader)).Count);
         Assert.Equal(3, (await AllPagesAsync("/compute/v2.1/servers/detail?all_tenants=1&limit=2", "servers", "servers_links", api.Tokens.Reader)).Count);
-        Assert.Equal(4, (await AllPagesAsync("/compute/v2.1/servers/detail?all_tenants=1&limit=2", "servers", "servers_links", api.Tokens.Admin)).Count);
+        Assert.Equal(4, OfThisTest(await AllPagesAsync("/compute/v2.1/servers/detail?all_tenants=1&limit=2", "servers", "servers_links", api.Tokens.Admin), "tenant_id"));
         (await api.GetAsync("/compute/v2.1/servers?limit=x", api.Tokens.Reader)).IsFault(400, "badRequest");
         (await api.GetAsync("/compute/v2.1/servers?limit=-1", api.Tokens.Reader)).IsFault(400, "badRequest");
         (await api.GetAsync("/compute/v2.1/servers?marker=x", api.Tokens.Reader)).IsFault(400, "badRequest", "marker [x] not found");
@@ -197,7 +197,7 @@ public sealed class Reading(ApiAlone alone) : IAsyncLifetime, IClassFixture<ApiA
         await AddRunAsync(api.Tokens.OtherProject, RunStatus.Completed);
         Assert.Equal(4, (await AllPagesAsync("/runs?limit=3", "runs", "runs_links", api.Tokens.Reader)).Count);
         Assert.Equal(3, (await AllPagesAsync("/runs?status=completed&limit=2", "runs", "runs_links", api.Tokens.Reader)).Count);
-        Assert.Equal(5, (await AllPagesAsync("/runs?all_projects=1", "runs", "runs_links", api.Tokens.Admin)).Count);
+        Assert.Equal(5, OfThisTest(await AllPagesAsync("/runs?all_projects=1", "runs", "runs_links", api.Tokens.Admin), "project_id"));
         (await api.GetAsync("/runs?all_projects=1", api.Tokens.Member)).IsFault(403, "forbidden");
         (await api.GetAsync("/runs?status=lost", api.Tokens.Member)).IsFault(400, "badRequest");
         (await api.GetAsync("/runs?state=failed", api.Tokens.Member)).IsFault(400, "badRequest", "Unknown query parameter 'state'. Known are status, all_projects, limit, marker");
@@ -215,6 +215,10 @@ public sealed class Reading(ApiAlone alone) : IAsyncLifetime, IClassFixture<ApiA
     }
 
     private static (string, string) Volume(string version) => ("OpenStack-API-Version", $"volume {version}");
+
+    /// <summary>How many of every project's belong to those of this test.</summary>
+    private int OfThisTest(IEnumerable<JsonElement> rows, string project) =>
+        rows.Count(r => r.GetProperty(project).GetString() is { } owner && (owner == api.Tokens.Project || owner == api.Tokens.OtherProject));
 
     private static IEnumerable<string> Members(JsonElement element) => element.EnumerateObject().Select(m => m.Name).Order();
 

@@ -17,7 +17,7 @@ public sealed class ShowingQuotas(ApiAlone alone) : IAsyncLifetime, IClassFixtur
 
     private string SetOfAdmin => $"/volume/v3/{api.Tokens.AdminProject}/os-quota-sets/{api.Tokens.Project}";
 
-    public async ValueTask InitializeAsync() => api = await ApiUnderTest.StartAsync(await alone.Postgres.CreateDatabaseAsync(migrated: true));
+    public async ValueTask InitializeAsync() => api = await alone.Api.AnewAsync();
 
     public ValueTask DisposeAsync() => api.DisposeAsync();
 

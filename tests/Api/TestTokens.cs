@@ -4,7 +4,7 @@ using SnapshotFlow.Store;
 
 namespace SnapshotFlow.Tests.Api;
 
-/// <summary>Who calls in these tests. Every api under test has projects of its own, so tests do not meet.</summary>
+/// <summary>Who calls in these tests. Every api under test, and every test that begins anew with one, has projects of its own, so tests do not meet.</summary>
 public sealed class TestTokens
 {
     /// <summary>The password of every user.</summary>
@@ -30,13 +30,22 @@ public sealed class TestTokens
 
     public string Nobody => $"nobody-{suffix}";
 
-    /// <summary>The users file: each user has the name and the id of its token here.</summary>
-    public string Yaml => $$"""
+    /// <summary>The users file of all of these: each user has the name and the id of its token here.</summary>
+    public static string YamlOf(IReadOnlyCollection<TestTokens> all) => $"""
         projects:
+        {string.Concat(all.Select(t => t.ProjectLines))}
+        users:
+        {string.Concat(all.Select(t => t.UserLines))}
+        """;
+
+    private string ProjectLines => $$"""
           - {id: {{Project}}, name: {{Project}}}
           - {id: {{OtherProject}}, name: {{OtherProject}}}
           - {id: {{AdminProject}}, name: {{AdminProject}}}
-        users:
+
+        """;
+
+    private string UserLines => $$"""
           - {id: {{Member}}, name: {{Member}}, password: "{{Hash}}", default_project: {{Project}}, roles: { {{Project}}: [member] } }
           - {id: {{Reader}}, name: {{Reader}}, password: "{{Hash}}", roles: { {{Project}}: [reader] } }
           - {id: {{Admin}}, name: {{Admin}}, password: "{{Hash}}", roles: { {{AdminProject}}: [admin] } }
@@ -45,11 +54,11 @@ public sealed class TestTokens
 
         """;
 
-    /// <summary>Writes a token for every user's one project, which is the user's name.</summary>
-    internal static async Task IssueAsync(Users users, DevelopmentTokenStore store, CancellationToken ct)
+    /// <summary>Writes a token for each of these users' one project, which is the user's name.</summary>
+    internal async Task IssueAsync(Users users, DevelopmentTokenStore store, CancellationToken ct)
     {
         var now = TimeProvider.System.GetUtcNow();
-        foreach (var user in users.All)
+        foreach (var user in users.All.Where(u => u.Name.EndsWith(suffix, StringComparison.Ordinal)))
         {
             var record = new DevelopmentToken
             {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using SnapshotFlow.Model;
 using SnapshotFlow.Store;
 using SnapshotFlow.Workflows.Contracts;
@@ -8,6 +9,10 @@ namespace SnapshotFlow.Tests.Store;
 /// <summary>Snapshots, images and volumes in the records on their way out.</summary>
 public sealed class DeletingThings : IClassFixture<StoreDatabase>
 {
+    /// <summary>In the order in which Cinder names them. Source: Cinder, <c>_usage_from_snapshot</c>.</summary>
+    private static readonly List<string> Fields =
+        ["tenant_id", "user_id", "availability_zone", "volume_id", "volume_size", "snapshot_id", "display_name", "created_at", "status", "deleted", "metadata"];
+
     private static readonly CancellationToken None = CancellationToken.None;
     private static readonly Refusal Busy = new(ErrorKind.Busy, "it has children");
     private static readonly Refusal Broken = new(ErrorKind.BackendRefused, "read-only");
@@ -39,6 +44,26 @@ public sealed class DeletingThings : IClassFixture<StoreDatabase>
         Assert.Equal(
             ["snapshot.create.start", "snapshot.create.end", "snapshot.delete.start", "snapshot.delete.end"],
             (await db.Notifications.OfResourceAsync(snapshot.Id.ToString(), None)).Select(n => n.EventType));
+    }
+
+    [Fact]
+    public async Task What_is_told_of_a_snapshot_is_what_Block_Storage_tells_field_by_field()
+    {
+        var snapshot = await keeping.SnapshotAsync();
+        var input = Delete(snapshot);
+        await Run(() => keeping.Snapshots.BeginDeleteSnapshotAsync(input));
+        await Run(() => keeping.Snapshots.EndDeleteSnapshotAsync(new(input, new(snapshot.Id, null))));
+
+        var told = await db.Notifications.OfResourceAsync(snapshot.Id.ToString(), None);
+        string Payload(string status, string deleted) => JsonSerializer.Serialize(new
+        {
+            tenant_id = snapshot.ProjectId, user_id = "user-1", availability_zone = "nova", volume_id = snapshot.VolumeId, volume_size = 10, snapshot_id = snapshot.Id,
+            display_name = "snap", created_at = "2026-08-01T10:00:00Z", status, deleted, metadata = """{"a/b":"c"}""",
+        });
+        Assert.Equal(
+            [Payload("creating", ""), Payload("available", ""), Payload("deleting", ""), Payload("deleted", "True")],
+            told.Select(n => JsonSerializer.Serialize(JsonDocument.Parse(n.Payload).RootElement.EnumerateObject().OrderBy(m => Fields.IndexOf(m.Name)).ToDictionary(m => m.Name, m => m.Value))));
+        Assert.All(told, n => Assert.Equal("snapshot.host1@file", n.PublisherId));
     }
 
     [Theory]
