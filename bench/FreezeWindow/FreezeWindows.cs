@@ -14,6 +14,9 @@ namespace SnapshotFlow.Bench.FreezeWindow;
 /// </summary>
 internal static class FreezeWindows
 {
+    // The first images of a process are made by code that is being compiled.
+    private const int WarmUp = 5;
+
     public static async Task MeasureAsync(string directory, RbdOptions? rbd, int rounds, CancellationToken ct)
     {
         Dictionary<string, string?> settings = new() { ["Volume__Backends__0__Concurrency"] = "32" };
@@ -36,8 +39,8 @@ internal static class FreezeWindows
 
         Console.WriteLine($"## Freeze window of createImage: median / p99 ms of {rounds}");
         Console.WriteLine();
-        Console.WriteLine("| Back end | Volumes | frozen | slowest driver call | the rest |");
-        Console.WriteLine("|---|---|---|---|---|");
+        Console.WriteLine("| Back end | Volumes | frozen | slowest driver call | the rest | of it: until the run goes on | around the calls | until the thaw |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|");
         foreach (var backend in rbd is null ? (string[])["file"] : ["file", "rbd"])
         {
             IVolumeDriver driver = backend == "rbd" ? new RbdVolumeDriver(rbd!, TimeProvider.System) : stack.Storage.Driver;
@@ -45,22 +48,31 @@ internal static class FreezeWindows
             foreach (var count in (int[])[1, 4, 8, 16])
             {
                 var server = await RegisterAsync(stack, driver, $"{stack.Host}@{backend}", count, ct);
-                Samples frozen = new(), slowest = new(), rest = new();
-                for (var i = 0; i < rounds; i++)
+                Samples frozen = new(), slowest = new(), rest = new(), heard = new(), around = new(), thaw = new();
+                for (var i = -WarmUp; i < rounds; i++)
                 {
                     var image = await tenant.CreateImageAsync(server, $"{backend}-{count}-{i}", ct);
                     var run = await tenant.WaitForEndAsync(image, TimeSpan.FromMinutes(2), ct);
                     var evidence = run is { Status: "completed", Evidence: { Consistency: "application", FreezeMs: not null } found }
                         ? found : throw new InvalidOperationException($"image {image} is {run.Status}, {run.Evidence?.Consistency}: {run.Reason?.Message}{run.Evidence?.Reason}");
                     var driverTime = evidence.Cuts.Max(c => c.DurationMs);
-                    frozen.Add(evidence.FreezeMs!.Value);
-                    slowest.Add(driverTime);
-                    rest.Add(evidence.FreezeMs.Value - driverTime);
+                    if (i >= 0)
+                    {
+                        frozen.Add(evidence.FreezeMs!.Value);
+                        slowest.Add(driverTime);
+                        rest.Add(evidence.FreezeMs.Value - driverTime);
+                        // The run's clock is this machine's, read when a task of the run begins.
+                        var (goesOn, asksForThaw) = (run.Steps.Single(s => s.Step == "Quiesce").EndedAt!.Value, run.Steps.Single(s => s.Step == "Unquiesce").StartedAt);
+                        heard.Add((goesOn - evidence.FrozenAt!.Value).TotalMilliseconds);
+                        around.Add((asksForThaw - goesOn).TotalMilliseconds - driverTime);
+                        thaw.Add((evidence.ThawedAt!.Value - asksForThaw).TotalMilliseconds);
+                    }
+
                     await Task.WhenAll(evidence.Cuts.Select(c => driver.DeleteSnapshotAsync(
                         VolumeId.Parse(c.VolumeId, CultureInfo.InvariantCulture), SnapshotId.Parse(c.SnapshotId, CultureInfo.InvariantCulture), ct)));
                 }
 
-                Console.WriteLine($"| {backend} | {count} | {frozen} | {slowest} | {rest} |");
+                Console.WriteLine($"| {backend} | {count} | {frozen} | {slowest} | {rest} | {heard} | {around} | {thaw} |");
             }
 
             (driver as IDisposable)?.Dispose();

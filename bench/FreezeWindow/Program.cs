@@ -3,11 +3,22 @@ using SnapshotFlow.Bench.FreezeWindow;
 using SnapshotFlow.Drivers.Rbd;
 
 // Measures storage drivers, and how long a guest stands still while an image is made. Prints Markdown tables; see docs/performance.md.
-//   snapshotflow bench backends [--rounds N]      default 20
+//   snapshotflow bench backends [--rounds N] [--only calls|sets|freeze]      default 20, all three
 // Ceph is measured when SNAPSHOTFLOW_TEST_CEPH_CONF, …_POOL and …_USER name a cluster.
-if (args is not ([] or ["--rounds", _]) || !int.TryParse(args is [_, var text] ? text : "20", CultureInfo.InvariantCulture, out var rounds) || rounds < 1)
+var (rounds, only, wrong) = (20, "", args.Length % 2 != 0);
+foreach (var option in args.Chunk(2))
 {
-    await Console.Error.WriteLineAsync("usage: bench backends [--rounds N]");
+    wrong |= option switch
+    {
+        ["--rounds", var text] => !int.TryParse(text, CultureInfo.InvariantCulture, out rounds) || rounds < 1,
+        ["--only", "calls" or "sets" or "freeze"] => (only = option[1]).Length == 0,
+        _ => true,
+    };
+}
+
+if (wrong)
+{
+    await Console.Error.WriteLineAsync("usage: bench backends [--ceph] [--rounds N] [--only calls|sets|freeze]");
     return 2;
 }
 
@@ -24,9 +35,17 @@ var rbd = Ceph("CONF") is { } conf ? new RbdOptions { Conf = conf, Pool = Ceph("
 var directory = Directory.CreateTempSubdirectory("sf-bench-");
 try
 {
-    await DriverLatencies.MeasureAsync(directory.FullName, rbd, rounds, stop.Token);
-    await SetLatencies.MeasureAsync(directory.FullName, rbd, rounds, stop.Token);
-    await FreezeWindows.MeasureAsync(directory.FullName, rbd, rounds, stop.Token);
+    foreach (var (part, measure) in new (string, Func<string, RbdOptions?, int, CancellationToken, Task>)[]
+    {
+        ("calls", DriverLatencies.MeasureAsync), ("sets", SetLatencies.MeasureAsync), ("freeze", FreezeWindows.MeasureAsync),
+    })
+    {
+        if (only.Length == 0 || only == part)
+        {
+            await measure(directory.FullName, rbd, rounds, stop.Token);
+        }
+    }
+
     return 0;
 }
 finally

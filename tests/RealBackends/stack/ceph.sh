@@ -66,7 +66,7 @@ if ! there >/dev/null; then
   export DEBIAN_FRONTEND=noninteractive
   { fetch update && fetch install -y --no-install-recommends --download-only "${packages[@]}" &&
     apt-get install -y -q --no-install-recommends --no-download -o DPkg::Lock::Timeout=20 "${packages[@]}" && there; } >"$home/apt.log" 2>&1 ||
-    fail "Ceph could not be installed: $(tail -n 3 "$home/apt.log" | tr '\n' ' ')"
+    fail "Ceph could not be installed: $(grep -m 1 '^E: ' "$home/apt.log" || tail -n 1 "$home/apt.log")"
 fi
 
 # Seconds to come up, of which it needs 6 to 15.
@@ -130,13 +130,13 @@ ceph-authtool "$ring" --gen-key -n client.admin --cap mon 'allow *' --cap osd 'a
 ceph-authtool "$ring" --gen-key -n osd.0 --cap mon 'allow profile osd' --cap osd 'allow *' >/dev/null
 ceph-authtool "$ring" --gen-key -n client.snapshotflow --cap mon 'profile rbd' --cap osd "$profile" >/dev/null
 monmaptool --create --fsid "$fsid" --addv a "[v2:127.0.0.1:$port]" "$home/monmap" >/dev/null
-ceph-mon --mkfs -i a --monmap "$home/monmap" --keyring "$ring" >"$home/mkfs.log" 2>&1 || fail "the monitor's store could not be made: $(tail -n 1 "$home/mkfs.log")"
+timeout "$(left)" ceph-mon --mkfs -i a --monmap "$home/monmap" --keyring "$ring" >"$home/mkfs.log" 2>&1 || fail "the monitor's store could not be made: $(tail -n 1 "$home/mkfs.log")"
 start mon ceph-mon -f -i a
 wait_for mon ceph --connect-timeout 5 -s
 
 disk=$(</proc/sys/kernel/random/uuid)
 ask ceph osd new "$disk"
-ceph-osd --mkfs -i 0 --osd-uuid "$disk" >>"$home/mkfs.log" 2>&1 || fail "the OSD's store could not be made: $(tail -n 1 "$home/mkfs.log")"
+timeout "$(left)" ceph-osd --mkfs -i 0 --osd-uuid "$disk" >>"$home/mkfs.log" 2>&1 || fail "the OSD's store could not be made: $(tail -n 1 "$home/mkfs.log")"
 ask ceph auth import -i "$ring"
 start osd ceph-osd -f -i 0
 wait_for osd bash -c 'ceph osd stat -f json | grep -q "\"num_up_osds\":1"'
