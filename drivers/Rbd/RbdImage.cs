@@ -121,10 +121,22 @@ internal sealed unsafe class RbdImage : IDisposable
     /// <summary>Removes a snapshot that may be protected, and may be gone.</summary>
     public void Remove(RbdSnapshot snapshot)
     {
+        if (!TryRemove(snapshot))
+        {
+            Check(-RbdErrors.EBUSY, "rbd_snap_remove");
+        }
+    }
+
+    /// <summary>
+    /// As <see cref="Remove"/>; false when the snapshot is protected as far as this handle knows. It may be wrong: while another client holds the image's lock, that one takes
+    /// the protection away, and this handle may hear of it late.
+    /// </summary>
+    public bool TryRemove(RbdSnapshot snapshot)
+    {
         if (snapshot.Namespace == Librbd.GroupNamespace)
         {
             Gone(Librbd.rbd_snap_remove_by_id(Handle, snapshot.Id), "rbd_snap_remove_by_id");
-            return;
+            return true;
         }
 
         // EINVAL: it was not protected.
@@ -134,7 +146,14 @@ internal sealed unsafe class RbdImage : IDisposable
             Gone(unprotected, "rbd_snap_unprotect");
         }
 
-        Gone(Librbd.rbd_snap_remove(Handle, snapshot.Name), "rbd_snap_remove");
+        var removed = Librbd.rbd_snap_remove(Handle, snapshot.Name);
+        if (removed == -RbdErrors.EBUSY)
+        {
+            return false;
+        }
+
+        Gone(removed, "rbd_snap_remove");
+        return true;
     }
 
     /// <summary>When the cluster says that a snapshot was cut.</summary>

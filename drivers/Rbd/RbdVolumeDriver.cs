@@ -113,7 +113,7 @@ public sealed partial class RbdVolumeDriver : IVolumeDriver, IDisposable
             if (image is not null && Cut(image, snapshot, entry) is { } cut)
             {
                 RefuseWithChildren(pool, volume, snapshot, cut);
-                image.Remove(cut);
+                Remove(pool, volume, image, cut);
             }
         }
 
@@ -411,6 +411,16 @@ public sealed partial class RbdVolumeDriver : IVolumeDriver, IDisposable
             }
         });
         return [.. entries.Where(e => e.Entry.Cut is { } cut && there.GetValueOrDefault(cut)).Select(e => Created(e.Snapshot, e.Entry))];
+    }
+
+    /// <summary>Removes a cut, if need be through a handle that is opened now and therefore knows whether it is protected.</summary>
+    private static void Remove(RadosPoolHandle pool, VolumeId volume, RbdImage image, RbdSnapshot cut)
+    {
+        if (!image.TryRemove(cut))
+        {
+            using var fresh = RbdImage.TryOpen(pool, Names.Volume(volume), readOnly: false);
+            fresh?.Remove(cut);
+        }
     }
 
     private static void RefuseWithChildren(RadosPoolHandle pool, VolumeId volume, SnapshotId snapshot, RbdSnapshot cut)
