@@ -371,7 +371,7 @@ public sealed class CreateImageWorkflow
         await undo.RunAllAsync();
         steps.End(Step.Compensate);
 
-        status = undo.Leftovers.Count switch
+        var outcome = undo.Leftovers.Count switch
         {
             > 0 => RunStatus.CompensationFailed,
             // Whoever cancelled a run sees it cancelled, also when a step failed for another reason meanwhile.
@@ -379,12 +379,12 @@ public sealed class CreateImageWorkflow
             _ when acceptance is null && reason.Kind.IsRefusal() => RunStatus.Refused,
             _ => RunStatus.Failed,
         };
-        if (status is RunStatus.CompensationFailed)
+        if (outcome is RunStatus.CompensationFailed)
         {
             reason = new(ErrorKind.CompensationFailed, $"{reason.Message}; left behind: {string.Join(", ", undo.Leftovers.Select(l => $"{l.Kind} {l.Subject} ({l.Error})"))}");
         }
 
-        await CloseRunAsync();
+        await CloseRunAsync(outcome);
         // Only now may the API answer: whoever hears of a refusal finds nothing left of it.
         acceptance ??= new(request.Image, reason);
     }
@@ -404,20 +404,22 @@ public sealed class CreateImageWorkflow
         }
     }
 
-    private async Task CloseRunAsync()
+    /// <summary>Until its record is closed the run goes on, for whoever asks: what it says at its end can be found in the records.</summary>
+    private async Task CloseRunAsync(RunStatus outcome)
     {
         try
         {
             await Workflow.ExecuteActivityAsync(
-                (IRecordActivities a) => a.CloseRunAsync(new(request, status, reason!, evidence, steps.All, undo.Leftovers)), Undoing());
+                (IRecordActivities a) => a.CloseRunAsync(new(request, outcome, reason!, evidence, steps.All, undo.Leftovers)), Undoing());
         }
         catch (Exception e)
         {
             undo.Leftovers.Add(new("CloseRun", request.Image.ToString(), Failures.Describe(e).Message));
-            status = RunStatus.CompensationFailed;
+            outcome = RunStatus.CompensationFailed;
             reason = new(ErrorKind.CompensationFailed, $"{reason!.Message}; the run's record could not be closed: {e.Message}");
         }
 
+        status = outcome;
         End();
     }
 

@@ -67,7 +67,7 @@ public sealed class MakingAnImageByTheBook(Cloud cloud) : IClassFixture<Cloud>, 
     {
         var server = await api.RegisterServerAsync(project: api.Tokens.OtherProject, volumes: 2);
         await api.Service<QuotaStore>().SetLimitAsync(api.Tokens.OtherProject, "snapshots", 1, Ct);
-        (await api.CreateImageAsync(server.Id, api.Tokens.OtherMember, new { name = "snap" })).IsFault(403, "forbidden", "Quota exceeded for resources: snapshots");
+        (await api.CreateImageAsync(server.Id, api.Tokens.OtherMember, new { name = "snap" })).IsFault(403, "forbidden", "Quota exceeded for resources: snapshots (snapshots: 2 more, 0 of 1 taken)");
         Assert.False(hosts.Freezes.ContainsKey(server.Id));
         Assert.Empty(await api.Service<InstanceActionStore>().ListAsync(server.Id, Ct));
     }
