@@ -2,9 +2,9 @@ using System.Globalization;
 using SnapshotFlow.Bench.TemporalDev;
 using SnapshotFlow.Tests.TemporalDev.Durability;
 
-if (args is [WorkerRole.Argument, var address])
+if (args is [WorkerRole.Argument, var address, var pollers])
 {
-    await WorkerRole.RunAsync(address);
+    await WorkerRole.RunAsync(address, int.Parse(pollers, CultureInfo.InvariantCulture));
     return 0;
 }
 
@@ -93,7 +93,7 @@ async Task PrepareAsync(ServerUnderTest server, int openRuns)
     var start = await server.StartAsync();
     report.Fact(server.Store, "start until it listens", $"{start.TotalMilliseconds:0} ms");
     report.Fact(server.Store, "memory after the start", $"{server.ServerMemory:0} MiB");
-    await server.StartWorkerAsync();
+    await server.StartWorkerAsync(options.Pollers);
     await Measurement.WarmUpAsync(server, options.WarmUp);
     report.Fact(server.Store, $"memory after {options.WarmUp} workflows", $"{server.ServerMemory:0} MiB");
     await Measurement.OpenAsync(server, openRuns);

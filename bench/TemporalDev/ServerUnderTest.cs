@@ -76,10 +76,10 @@ internal sealed class ServerUnderTest : IDisposable
         server.Dispose();
     }
 
-    public async Task StartWorkerAsync()
+    public async Task StartWorkerAsync(int pollers)
     {
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        worker = await ChildProcess.StartAsync(Environment.ProcessPath!, [WorkerRole.Argument, Address], onLine: line =>
+        worker = await ChildProcess.StartAsync(Environment.ProcessPath!, [WorkerRole.Argument, Address, pollers.ToString(CultureInfo.InvariantCulture)], onLine: line =>
         {
             if (line == WorkerRole.Ready)
             {

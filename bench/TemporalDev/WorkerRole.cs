@@ -3,7 +3,7 @@ using Temporalio.Worker;
 
 namespace SnapshotFlow.Bench.TemporalDev;
 
-/// <summary>The worker process: the stock worker with its default options, but for a cache that holds every open run.</summary>
+/// <summary>The worker process: the stock worker with its default options, but for a cache that holds every open run and the number of its polls.</summary>
 internal static class WorkerRole
 {
     public const string Argument = "worker";
@@ -16,10 +16,11 @@ internal static class WorkerRole
     /// </summary>
     private const int CachedRuns = 50_000;
 
-    public static async Task RunAsync(string address)
+    public static async Task RunAsync(string address, int pollers)
     {
         var client = await TemporalClient.ConnectAsync(new TemporalClientConnectOptions(address));
-        var options = new TemporalWorkerOptions(Queue) { MaxCachedWorkflows = CachedRuns }.AddWorkflow<FanOut>().AddWorkflow<Parked>().AddAllActivities(new BenchActivities());
+        var options = new TemporalWorkerOptions(Queue) { MaxCachedWorkflows = CachedRuns, MaxConcurrentWorkflowTaskPolls = pollers, MaxConcurrentActivityTaskPolls = pollers }
+            .AddWorkflow<FanOut>().AddWorkflow<Parked>().AddAllActivities(new BenchActivities());
         using var worker = new TemporalWorker(client, options);
         await worker.ExecuteAsync(
             async () =>

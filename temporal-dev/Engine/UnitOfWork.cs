@@ -16,6 +16,7 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
     private readonly List<TaskOffer> offers = [];
     private readonly List<Action> published = [];
     private Run? rung;
+    private bool isUrgent;
     private VirtualClock.Alarm? news;
 
     public EngineHost Engine { get; } = engine;
@@ -27,6 +28,9 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
 
     /// <summary>An error that the caller gets although the work stands, for example after a workflow task was failed.</summary>
     public Fault? Refusal { get; private set; }
+
+    /// <summary>A poll waits for this, and its worker has perhaps no other: whatever is behind it waits, too.</summary>
+    public void Hurry() => isUrgent = true;
 
     public void Refuse(Fault fault) => Refusal = fault;
 
@@ -109,7 +113,7 @@ internal sealed class UnitOfWork(EngineHost engine, WorkflowChain chain, DateTim
 
         if (Engine.Commits.IsDurable)
         {
-            Chain.LastCommit = Engine.Commits.Enqueue(new Transition([.. touched.Select(r => r.TakeChange())], deleted, []));
+            Chain.LastCommit = Engine.Commits.Enqueue(new Transition([.. touched.Select(r => r.TakeChange())], deleted, []), isUrgent);
         }
 
         return Chain.LastCommit;

@@ -115,7 +115,7 @@ internal sealed partial class WorkflowService
                     return query;
                 }
             }
-            else if (((T?)match.Started ?? await engine.TransitAsync(offer.Run, work => start(work, offer))) is { } response)
+            else if (((T?)match.Started ?? await engine.TransitAsync(offer.Run, work => StartForPoll(work, offer))) is { } response)
             {
                 context.OnUndelivered(() => engine.TransitAsync(offer.Run, work => takeBack(work, offer, response)));
                 return response;
@@ -123,6 +123,12 @@ internal sealed partial class WorkflowService
         }
 
         return null;
+
+        T? StartForPoll(UnitOfWork work, TaskOffer offer)
+        {
+            work.Hurry();
+            return start(work, offer);
+        }
     }
 
     private QueueKey RequireQueue(string @namespace, TaskQueueName? queue, TaskQueueType type)

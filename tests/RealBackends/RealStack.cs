@@ -73,6 +73,9 @@ public sealed class RealStack : IAsyncDisposable
     /// <summary>Faults that the real back ends inject.</summary>
     public string FaultFile => Path.Combine(directory!.FullName, "faults.json");
 
+    /// <summary>Skips the test when there is no cluster.</summary>
+    public static void NeedCeph() => Assert.SkipWhen(Value("CONF") is null, Missing);
+
     /// <summary>Starts everything, once; skips the test when there is nothing real to test with.</summary>
     public async Task NeedAsync()
     {

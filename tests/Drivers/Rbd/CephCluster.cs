@@ -12,7 +12,7 @@ public static class CephCluster
         ? $"no Ceph cluster is configured: ./snapshotflow test --real brings one up, or set {Prefix}CONF, {Prefix}POOL and {Prefix}USER"
         : null;
 
-    /// <summary>How to reach it. The limits are far from anything that a slow machine needs: what they do is tested on monitors that do not answer.</summary>
+    /// <summary>How to reach it. The limits are far from anything that a slow machine needs: what they do is tested on a cluster that is made to hang.</summary>
     public static RbdOptions Options(string @namespace = "") => new()
     {
         Conf = Value("CONF") ?? "/etc/ceph/ceph.conf",
@@ -33,6 +33,7 @@ internal sealed class CephNamespace : IAsyncDisposable
 {
     private readonly RbdConnection whole = new(CephCluster.Options(), "Rbd");
     private readonly RbdConnection mine;
+    private readonly List<RbdVolumeDriver> opened = [];
 
     private CephNamespace(string name)
     {
@@ -52,6 +53,13 @@ internal sealed class CephNamespace : IAsyncDisposable
         RbdErrors.Check(Librbd.rbd_namespace_create(await made.whole.PoolAsync(ct), made.Name), "rbd_namespace_create", made.Name);
         made.Pool = await made.mine.PoolAsync(ct);
         return made;
+    }
+
+    /// <summary>A new driver over it, which ends with it.</summary>
+    public RbdVolumeDriver Open()
+    {
+        opened.Add(new(CephCluster.Options(Name), TimeProvider.System));
+        return opened[^1];
     }
 
     public void Write(string image, long offset, ReadOnlySpan<byte> bytes)
@@ -85,6 +93,7 @@ internal sealed class CephNamespace : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        opened.ForEach(d => d.Dispose());
         // Clones before what they were made from: as long as something goes, more can go.
         for (var left = int.MaxValue; Images() is { Count: > 0 } images && images.Count < left;)
         {

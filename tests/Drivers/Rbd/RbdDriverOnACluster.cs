@@ -5,40 +5,13 @@ using SnapshotFlow.Model;
 namespace SnapshotFlow.Tests.Drivers.Rbd;
 
 /// <summary>What only a Ceph cluster can do, and do wrong.</summary>
-public sealed class RbdDriverOnACluster : IAsyncLifetime
+public sealed class RbdDriverOnACluster : OnACluster
 {
-    private const long Size = 8 << 20;
-
-    private readonly VolumeId volume = VolumeId.New();
-    private readonly SnapshotId snapshot = SnapshotId.New();
-    private CephNamespace? space;
-    private RbdVolumeDriver driver = null!;
-
-    private static CancellationToken Ct => TestContext.Current.CancellationToken;
-
-    public async ValueTask InitializeAsync()
-    {
-        space = await CephNamespace.MakeAsync(Ct);
-        driver = new(CephCluster.Options(space.Name), TimeProvider.System);
-        await driver.CheckAsync(Ct);
-        await driver.CreateVolumeAsync(volume, Size, Ct);
-        space.Write(Names.Volume(volume), 0, "live"u8);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (space is not null)
-        {
-            driver.Dispose();
-            await space.DisposeAsync();
-        }
-    }
-
     [Fact]
     public async Task Images_and_snapshots_are_named_and_protected_as_Cinder_does()
     {
         await driver.CreateSnapshotAsync(volume, snapshot, null, Ct);
-        Assert.Equal([$"volume-{volume}"], space!.Images());
+        Assert.Equal([$"volume-{volume}"], space.Images());
         using var image = Image(volume);
         Assert.Equal($"snapshot-{snapshot}", Assert.Single(image.Snapshots()).Name);
         Assert.True(image.IsProtected($"snapshot-{snapshot}"));
@@ -48,7 +21,7 @@ public sealed class RbdDriverOnACluster : IAsyncLifetime
     public async Task A_cut_that_was_broken_off_before_it_was_protected_is_finished_by_the_next_attempt()
     {
         // What a worker that died leaves: the claim and the snapshot.
-        Assert.True(new RbdLedger(space!.Pool).Change(snapshot, null, new(volume, Cut: null, 0, default, Group: null)));
+        Assert.True(new RbdLedger(space.Pool).Change(snapshot, null, new(volume, Cut: null, 0, default, Group: null)));
         using (var image = Image(volume))
         {
             image.Cut(Names.Snapshot(snapshot));
@@ -84,7 +57,7 @@ public sealed class RbdDriverOnACluster : IAsyncLifetime
     {
         var (foreign, foreignSnapshot, clone) = (VolumeId.New(), SnapshotId.New(), VolumeId.New());
         Librbd.rbd_image_options_create(out var options);
-        Assert.Equal(0, Librbd.rbd_create4(space!.Pool, Names.Volume(foreign), (ulong)Size, options));
+        Assert.Equal(0, Librbd.rbd_create4(space.Pool, Names.Volume(foreign), (ulong)Size, options));
         Librbd.rbd_image_options_destroy(options);
         space.Write(Names.Volume(foreign), 0, "cinder"u8);
         using (var image = Image(foreign))
@@ -122,7 +95,7 @@ public sealed class RbdDriverOnACluster : IAsyncLifetime
         var half = VolumeId.New();
         await driver.CreateSnapshotAsync(volume, snapshot, null, Ct);
         await driver.CreateVolumeAsync(half, Size, Ct);
-        using (var note = RbdVolumeNote.Lock(space!.Pool, half, exclusive: true, TimeSpan.FromSeconds(5), Ct))
+        using (var note = RbdVolumeNote.Lock(space.Pool, half, exclusive: true, TimeSpan.FromSeconds(5), Ct))
         {
             note.Write(new(snapshot, 2 * Size, Whole: false));
         }
@@ -148,7 +121,7 @@ public sealed class RbdDriverOnACluster : IAsyncLifetime
         await driver.FlattenVolumeAsync(clone, null, Ct);
         await driver.DeleteSnapshotAsync(volume, snapshot, Ct);
         await driver.DeleteVolumeAsync(volume, Ct);
-        Assert.Equal("live"u8, space!.Read(Names.Volume(clone), 0, 4));
+        Assert.Equal("live"u8, space.Read(Names.Volume(clone), 0, 4));
         // Still the volume that was asked for.
         await driver.CreateVolumeFromSnapshotAsync(clone, volume, snapshot, Size, null, Ct);
     }
@@ -157,7 +130,7 @@ public sealed class RbdDriverOnACluster : IAsyncLifetime
     public async Task A_volume_is_reverted_to_a_snapshot_and_loses_what_came_after()
     {
         await driver.CreateSnapshotAsync(volume, snapshot, null, Ct);
-        space!.Write(Names.Volume(volume), 0, "oops"u8);
+        space.Write(Names.Volume(volume), 0, "oops"u8);
         await driver.RevertToSnapshotAsync(volume, snapshot, null, Ct);
         await driver.RevertToSnapshotAsync(volume, snapshot, null, Ct);
         Assert.Equal("live"u8, space.Read(Names.Volume(volume), 0, 4));
@@ -185,7 +158,7 @@ public sealed class RbdDriverOnACluster : IAsyncLifetime
         await driver.CreateVolumeAsync(members[1].Volume, Size, Ct);
         var group = $"snapshotflow-{members.Select(m => m.Snapshot.ToString()).Order(StringComparer.Ordinal).First()}";
         // What a worker leaves that died after it had cut: the images are still in the group, nothing is written down.
-        Assert.Equal(0, Librbd.rbd_group_create(space!.Pool, group));
+        Assert.Equal(0, Librbd.rbd_group_create(space.Pool, group));
         foreach (var member in members)
         {
             Assert.Equal(0, Librbd.rbd_group_image_add(space.Pool, group, space.Pool, Names.Volume(member.Volume)));
@@ -201,5 +174,5 @@ public sealed class RbdDriverOnACluster : IAsyncLifetime
         await driver.DeleteVolumeAsync(volume, Ct);
     }
 
-    private RbdImage Image(VolumeId id) => RbdImage.TryOpen(space!.Pool, Names.Volume(id), readOnly: false)!;
+    private RbdImage Image(VolumeId id) => RbdImage.TryOpen(space.Pool, Names.Volume(id), readOnly: false)!;
 }

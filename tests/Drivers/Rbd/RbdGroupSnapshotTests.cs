@@ -1,5 +1,4 @@
 using SnapshotFlow.Drivers;
-using SnapshotFlow.Drivers.Rbd;
 using SnapshotFlow.Model;
 
 namespace SnapshotFlow.Tests.Drivers.Rbd;
@@ -7,7 +6,6 @@ namespace SnapshotFlow.Tests.Drivers.Rbd;
 /// <summary>Several images at one instant, on a real cluster.</summary>
 public sealed class RbdGroupSnapshotTests : GroupSnapshotContract
 {
-    private readonly List<RbdVolumeDriver> opened = [];
     private CephNamespace? space;
 
     protected override async ValueTask PrepareAsync() => space = await CephNamespace.MakeAsync(Ct);
@@ -15,18 +13,13 @@ public sealed class RbdGroupSnapshotTests : GroupSnapshotContract
     public override async ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
-        opened.ForEach(d => d.Dispose());
         if (space is not null)
         {
             await space.DisposeAsync();
         }
     }
 
-    protected override IVolumeDriver Open()
-    {
-        opened.Add(new(CephCluster.Options(space!.Name), TimeProvider.System));
-        return opened[^1];
-    }
+    protected override IVolumeDriver Open() => space!.Open();
 
     protected override void Write(VolumeId volume, long offset, ReadOnlySpan<byte> bytes) => space!.Write(Names.Volume(volume), offset, bytes);
 

@@ -33,12 +33,18 @@ start() {
   echo "$! $(started $!)" >"$home/$name.pid"
 }
 
-# wait_until SECONDS WHAT COMMAND…
-wait_until() {
-  local end=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < end)) || fail "$what; see $home/*.log"
+# The seconds that are left to bring the cluster up; at least one.
+left() { echo $((limit > SECONDS ? limit - SECONDS : 1)); }
+
+# ask COMMAND…: once; why it failed is the reason why there is no cluster.
+ask() { timeout "$(left)" "$@" >"$home/asked.log" 2>&1 || fail "the cluster does not take \"$*\": $(tail -n 1 "$home/asked.log")"; }
+
+# wait_for DAEMON COMMAND…: until the command succeeds.
+wait_for() {
+  local daemon=$1
+  shift
+  until timeout "$(left)" "$@" >"$home/asked.log" 2>&1; do
+    ((SECONDS < limit)) || fail "the $daemon was not up in time: $(tail -n 1 "$home/$daemon.log") $(tail -n 1 "$home/asked.log")"
     sleep 0.2
   done
 }
@@ -50,11 +56,21 @@ if [[ $1 == down ]]; then
   exit 0
 fi
 
-if ! command -v ceph-osd >/dev/null || ! command -v ceph-mon >/dev/null || ! command -v rbd >/dev/null; then
+# Fetching packages can take for ever and may be broken off; installing them may not.
+limit=$((SECONDS + 150))
+packages=(ceph-mon ceph-osd ceph-common)
+there() { command -v ceph-mon && command -v ceph-osd && command -v rbd; }
+fetch() { timeout "$(left)" apt-get -q -o Acquire::Retries=0 -o Acquire::http::Timeout=10 -o Acquire::https::Timeout=10 -o DPkg::Lock::Timeout=20 "$@"; }
+if ! there >/dev/null; then
+  command -v apt-get >/dev/null || fail "Ceph is not installed (ceph-mon, ceph-osd, rbd), and there is no apt-get to install it with"
   export DEBIAN_FRONTEND=noninteractive
-  { apt-get update -q && apt-get install -y -q --no-install-recommends ceph-mon ceph-osd ceph-common; } >"$home/apt.log" 2>&1 || fail "Ceph could not be installed; see $home/apt.log"
+  { fetch update && fetch install -y --no-install-recommends --download-only "${packages[@]}" &&
+    apt-get install -y -q --no-install-recommends --no-download -o DPkg::Lock::Timeout=20 "${packages[@]}" && there; } >"$home/apt.log" 2>&1 ||
+    fail "Ceph could not be installed: $(tail -n 3 "$home/apt.log" | tr '\n' ' ')"
 fi
 
+# Seconds to come up, of which it needs 6 to 15.
+limit=$((SECONDS + 90))
 port=13500
 while (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 100)); done
 fsid=$(</proc/sys/kernel/random/uuid)
@@ -89,6 +105,8 @@ mon osd nearfull ratio = 0.95
 mon osd backfillfull ratio = 0.96
 mon data avail crit = 1
 [client]
+# A cut of an image that QEMU has open is QEMU's to make, and the guest cannot write meanwhile, which a thaw has to: it must not wait for ever for a monitor that hangs.
+rados mon op timeout = 5
 admin socket =
 log file =
 [mon]
@@ -112,22 +130,28 @@ ceph-authtool "$ring" --gen-key -n client.admin --cap mon 'allow *' --cap osd 'a
 ceph-authtool "$ring" --gen-key -n osd.0 --cap mon 'allow profile osd' --cap osd 'allow *' >/dev/null
 ceph-authtool "$ring" --gen-key -n client.snapshotflow --cap mon 'profile rbd' --cap osd "$profile" >/dev/null
 monmaptool --create --fsid "$fsid" --addv a "[v2:127.0.0.1:$port]" "$home/monmap" >/dev/null
-ceph-mon --mkfs -i a --monmap "$home/monmap" --keyring "$ring" >"$home/mkfs.log" 2>&1 || fail "the monitor's store could not be made; see $home/mkfs.log"
+ceph-mon --mkfs -i a --monmap "$home/monmap" --keyring "$ring" >"$home/mkfs.log" 2>&1 || fail "the monitor's store could not be made: $(tail -n 1 "$home/mkfs.log")"
 start mon ceph-mon -f -i a
-wait_until 60 "the monitor does not answer" timeout 20 ceph --connect-timeout 5 -s
+wait_for mon ceph --connect-timeout 5 -s
 
 disk=$(</proc/sys/kernel/random/uuid)
-timeout 30 ceph osd new "$disk" >/dev/null
-ceph-osd --mkfs -i 0 --osd-uuid "$disk" >>"$home/mkfs.log" 2>&1 || fail "the OSD's store could not be made; see $home/mkfs.log"
-timeout 30 ceph auth import -i "$ring" >/dev/null 2>&1
+ask ceph osd new "$disk"
+ceph-osd --mkfs -i 0 --osd-uuid "$disk" >>"$home/mkfs.log" 2>&1 || fail "the OSD's store could not be made: $(tail -n 1 "$home/mkfs.log")"
+ask ceph auth import -i "$ring"
 start osd ceph-osd -f -i 0
-wait_until 60 "the OSD does not come up" bash -c 'timeout 20 ceph osd stat -f json | grep -q "\"num_up_osds\":1"'
-timeout 60 ceph osd pool create volumes 16 16 replicated >/dev/null 2>&1
-timeout 60 ceph osd pool set volumes size 1 --yes-i-really-mean-it >/dev/null 2>&1 || true
-timeout 60 rbd pool init volumes
+wait_for osd bash -c 'ceph osd stat -f json | grep -q "\"num_up_osds\":1"'
+ask ceph osd pool create volumes 16 16 replicated
+ask ceph osd pool set volumes size 1 --yes-i-really-mean-it
+ask rbd pool init volumes
+# One that is up and cannot cut is none.
+ask rbd --id snapshotflow create --size 8M volumes/first
+ask rbd --id snapshotflow snap create --no-progress volumes/first@cut
+ask rbd --id snapshotflow snap rm --no-progress volumes/first@cut
+ask rbd --id snapshotflow rm --no-progress volumes/first
 
 cat <<ENV
 SNAPSHOTFLOW_TEST_CEPH_CONF=$conf
 SNAPSHOTFLOW_TEST_CEPH_POOL=volumes
 SNAPSHOTFLOW_TEST_CEPH_USER=snapshotflow
+SNAPSHOTFLOW_TEST_CEPH_HOME=$home
 ENV
