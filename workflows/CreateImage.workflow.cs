@@ -37,7 +37,7 @@ public sealed class CreateImageWorkflow
     public static TimeSpan LongestRun =>
         (3 * WhileCallerWaits) + FreezeDecision.ForProbe + ForDescription + FreezeDeadline.Maximum + ForCuts + (2 * GuestThaw.Altogether) + (3 * ForRecords) + (5 * ForUndo) + ForOneAttemptAtACut;
 
-    // A server refuses summaries of more than 400 bytes. Source: Temporal server, limit.userMetadataSummarySize.
+    // More than these are not named one by one in a summary.
     private const int MostNamed = 5;
 
     private readonly CreateImageInput request;
@@ -179,7 +179,7 @@ public sealed class CreateImageWorkflow
             {
                 var facts = await Workflow.ExecuteActivityAsync(
                     (IVolumeActivities a) => a.DescribeBackendAsync(),
-                    new() { TaskQueue = Names.VolumeQueue(backend), ScheduleToCloseTimeout = ForDescription, RetryPolicy = Retries.Quick, Summary = $"describe {backend}" });
+                    new() { TaskQueue = Names.VolumeQueue(backend), ScheduleToCloseTimeout = ForDescription, RetryPolicy = Retries.Quick, Summary = Summaries.Fit($"describe {backend}") });
                 groupCuts[backend] = facts.Group;
             }
             catch (ActivityFailureException e) when (!TemporalException.IsCanceledException(e))
@@ -205,7 +205,7 @@ public sealed class CreateImageWorkflow
             try
             {
                 frozen = await Workflow.ExecuteActivityAsync(
-                    (IGuestActivities a) => a.QuiesceAsync(new(request.Server, prepared.Server.AgentAddress!, RunToken, deadline, request.RequestId)),
+                    (IGuestActivities a) => a.QuiesceAsync(new(request.Server, prepared.Server.AgentAddress!, RunToken, deadline, request.RequestId, request.GlobalRequestId, request.Caller.ProjectId)),
                     new()
                     {
                         TaskQueue = ComputeQueue,
@@ -296,7 +296,7 @@ public sealed class CreateImageWorkflow
         // The delete that undoes a cut must not overtake it.
         CancellationType = ActivityCancellationType.WaitCancellationCompleted,
         CancellationToken = cutting.Token,
-        Summary = summary,
+        Summary = Summaries.Fit(summary),
     };
 
     private async Task DeleteCutAsync(VolumeToCut volume, VolumeSnapshotInput input) =>
@@ -310,7 +310,7 @@ public sealed class CreateImageWorkflow
                 HeartbeatTimeout = TimeSpan.FromSeconds(5),
                 RetryPolicy = Retries.Patient,
                 CancellationToken = CancellationToken.None,
-                Summary = $"delete {Names.Snapshot(volume.Snapshot)} on {volume.Backend}",
+                Summary = Summaries.Fit($"delete {Names.Snapshot(volume.Snapshot)} on {volume.Backend}"),
             });
 
     /// <summary>Thaws the guest if this run holds its freeze. Never cancelled: see <see cref="ThawAsync"/>.</summary>
@@ -434,7 +434,7 @@ public sealed class CreateImageWorkflow
 
     private string RunToken => request.Image.ToString();
 
-    private void Describe() => Workflow.CurrentDetails = RunDetails.Markdown(Progress());
+    private void Describe() => Workflow.CurrentDetails = RunDetails.Of(Progress());
 
     private void End()
     {
