@@ -112,7 +112,14 @@ public sealed partial class GuestActivities(
             (null, { } last) when last.RunToken == input.RunToken => throw Over(last),
             _ => new(
                 input.Server, input.RunToken, input.AgentAddress, clock.UtcNow, clock.UtcNow + input.Deadline, now.Plus(input.Deadline),
-                ProcessIdentity.Current, FreezePending: true, FrozenAt: null, End: null) { RequestId = input.RequestId },
+                ProcessIdentity.Current, FreezePending: true, FrozenAt: null, End: null)
+            {
+                RequestId = input.RequestId,
+                GlobalRequestId = input.GlobalRequestId,
+                ProjectId = input.ProjectId,
+                RunId = ActivityExecutionContext.Current.Info.WorkflowRunId,
+                TraceId = System.Diagnostics.Activity.Current is { IdFormat: System.Diagnostics.ActivityIdFormat.W3C } span ? span.TraceId.ToHexString() : null,
+            },
         };
     }
 

@@ -106,12 +106,18 @@ public sealed class VolumeRecordActivities(Database database, VolumeStore volume
         var settled = input.Force || volume.Status is VolumeStatus.Available or VolumeStatus.Error or "error_restoring" or "error_extending" or "error_managing";
         var migrating = volume.MigrationStatus is not (null or "" or "none" or "deleting" or "error" or "success");
         var attached = (await volumes.AttachmentsAsync(session, [volume.Id]))[volume.Id].Any();
-        if (!settled || migrating || attached || await volumes.HasSnapshotsAsync(session, volume.Id))
+        string?[] against =
+        [
+            settled ? null : $"its status is {volume.Status}", migrating ? "it is migrating" : null, attached ? "it is attached" : null,
+            await volumes.HasSnapshotsAsync(session, volume.Id) ? "it has snapshots" : null,
+        ];
+        if (against.OfType<string>().ToList() is [_, ..] reasons)
         {
             throw new SnapshotFlowException(
                 ErrorKind.InvalidRequest,
                 "Invalid volume: Volume status must be available or error or error_restoring or error_extending or error_managing and must not be migrating, "
-                + "attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.");
+                + "attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer. "
+                + $"Of volume {volume.Id}: {string.Join(", ", reasons)}.");
         }
 
         await volumes.MoveAsync(session, volume.Id, VolumeStatus.Deleting, now, volume.Status);

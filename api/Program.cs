@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 using SnapshotFlow.Api.Admin;
 using SnapshotFlow.Api.Dashboard;
@@ -27,7 +28,10 @@ public static class Program
     /// <summary>Loopback: whoever wants to be reached from elsewhere says so with <c>urls</c>.</summary>
     private const string DefaultUrl = "http://127.0.0.1:8774";
 
-    /// <summary>Runs until it is told to stop. Exit code 78 (EX_CONFIG of sysexits.h) when the configuration is wrong; the keys are on standard error.</summary>
+    /// <summary>
+    /// Runs until it is told to stop. Exit code 78 (EX_CONFIG of sysexits.h) when the configuration is wrong, with the keys on standard error; 1 when somebody listens
+    /// where it should.
+    /// </summary>
     public static async Task<int> Main(string[] args)
     {
         try
@@ -37,14 +41,14 @@ public static class Program
             await app.RunAsync();
             return 0;
         }
-        catch (Exception e) when (WrongKeys(e) is [_, ..] failures)
+        catch (Exception e) when (WhyNot(e) is { Lines: [_, ..] lines } why)
         {
-            foreach (var failure in failures)
+            foreach (var line in lines)
             {
-                await Console.Error.WriteLineAsync($"snapshotflow-api: {failure}");
+                await Console.Error.WriteLineAsync($"snapshotflow-api: {line}");
             }
 
-            return 78;
+            return why.ExitCode;
         }
     }
 
@@ -106,6 +110,14 @@ public static class Program
         app.MapDashboard();
         return app;
     }
+
+    /// <summary>What whoever starts the process can put right; without lines when the failure is about something else.</summary>
+    internal static NotStarted WhyNot(Exception e) => e is IOException { InnerException: AddressInUseException }
+        ? new(1, [$"{e.Message.TrimEnd('.')}. Stop what listens there, or say where else to listen with urls, for example ASPNETCORE_URLS=http://127.0.0.1:8775"])
+        : new(78, WrongKeys(e));
+
+    /// <summary>Why the process does not start.</summary>
+    internal sealed record NotStarted(int ExitCode, IReadOnlyList<string> Lines);
 
     /// <summary>What is wrong with the configuration, one line per key; empty when the failure is about something else.</summary>
     private static List<string> WrongKeys(Exception e) => e switch

@@ -29,8 +29,8 @@ public static class ImageNames
             _ when !IsPrintable(name) =>
                 "An invalid 'name' value was provided. The name must be: printable characters. Can not start or end with whitespace.",
             > MaxLength =>
-                $"Invalid input for field/attribute name. Value: {name}. '{name}' is too long: each volume snapshot is named '{SnapshotPrefix}<name>' "
-                + $"and may have {NovaMaxLength} characters, which leaves {MaxLength} for the name of the image",
+                $"Invalid input for field/attribute name. It has {length} characters and may have {MaxLength}: each volume snapshot is named '{SnapshotPrefix}<name>', "
+                + $"and may have {NovaMaxLength}. Value: {name}. '{name}' is too long",
             _ => null,
         };
     }

@@ -71,10 +71,12 @@ public static class Quota
     }
 
     /// <summary>
-    /// The refusal as the Compute API words it. Nova always says "snapshots", whatever is over; naming the resources that really are is a deliberate deviation.
+    /// The refusal as the Compute API words it. Nova always says "snapshots", whatever is over, and no numbers; naming the resources that really are, and how far, is a
+    /// deliberate deviation.
     /// </summary>
-    public static SnapshotFlowException Exceeded(IReadOnlyList<QuotaOverrun> overruns) =>
-        new(ErrorKind.QuotaExceeded, $"Quota exceeded for resources: {string.Join(", ", overruns.Select(o => o.Delta.Resource).Distinct())}");
+    public static SnapshotFlowException Exceeded(IReadOnlyList<QuotaOverrun> overruns) => new(
+        ErrorKind.QuotaExceeded,
+        $"Quota exceeded for resources: {string.Join(", ", overruns.Select(o => o.Delta.Resource).Distinct())} ({string.Join("; ", overruns.Select(o => o.HowFar))})");
 
     private static IReadOnlyList<QuotaDelta> Deltas(string projectId, string counted, IEnumerable<(int SizeGib, string? VolumeType)> things) =>
     [
@@ -122,6 +124,9 @@ public sealed record QuotaOverrun(QuotaDelta Delta, QuotaLevel Level)
 
     /// <summary>Whether the limit, or the largest total that can be counted, would be passed. Exactly at the limit is not.</summary>
     public bool IsOver => Total > Quota.MaxTotal || (Level.Limit >= 0 && Level.Limit < Total);
+
+    /// <summary>What is asked for, what is taken, and of how much.</summary>
+    public string HowFar => $"{Delta.Resource}: {Delta.Amount} more, {Level.InUse + Level.Reserved} of {(Level.Limit < 0 ? Quota.MaxTotal : Level.Limit)} taken";
 
     /// <summary>The refusal as the Block Storage API words it. Source: Cinder; of several, the first in the order of names is reported.</summary>
     public string BlockStorageMessage =>

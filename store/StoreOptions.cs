@@ -1,5 +1,3 @@
-using System.ComponentModel.DataAnnotations;
-
 namespace SnapshotFlow.Store;
 
 /// <summary>Where the records are. Section <c>Store</c>.</summary>
@@ -12,8 +10,6 @@ public sealed class StoreOptions
     /// Npgsql connection string, for example <c>Host=127.0.0.1;Port=5432;Database=snapshotflow;Username=snapshotflow</c>. Holds a secret when it has a
     /// password: set it from the environment (<c>Store__ConnectionString</c>), never in a file that is checked in. No default.
     /// </summary>
-    [Required(ErrorMessage = "Store:ConnectionString is missing: set the PostgreSQL connection string, for example "
-        + "Store__ConnectionString='Host=127.0.0.1;Database=snapshotflow;Username=snapshotflow'.")]
     public string ConnectionString { get; set; } = "";
 
     /// <summary>
@@ -24,6 +20,5 @@ public sealed class StoreOptions
 
     /// <summary>How long one statement may take before its outcome counts as unknown. Default 8 s, below the 10 s after which
     /// Temporal gives up on a record-keeping step and tries it again. A connection string's own <c>Command Timeout</c> is overruled.</summary>
-    [Range(typeof(TimeSpan), "00:00:01", "00:10:00", ErrorMessage = "Store:CommandTimeout must be between 1 second and 10 minutes.")]
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(8);
 }

@@ -1,5 +1,4 @@
 using OpenTelemetry;
-using OpenTelemetry.Context.Propagation;
 
 namespace SnapshotFlow.Telemetry;
 
@@ -13,7 +12,7 @@ public static class LogFields
     public static IReadOnlyList<KeyValuePair<string, object>> OfRequest() => Of(Baggage.Current);
 
     /// <summary>The trace that a call comes from, also where nothing is traced; null when it says none.</summary>
-    internal static string? TraceOf(PropagationContext caller) => caller.ActivityContext is { } context && context != default ? context.TraceId.ToHexString() : null;
+    internal static string? TraceOf(TracerData caller) => caller.Parent == default ? null : caller.Parent.TraceId.ToHexString();
 
     /// <summary>The request's fields of a baggage and those given; null values are left out.</summary>
     internal static IReadOnlyList<KeyValuePair<string, object>> Of(Baggage baggage, params ReadOnlySpan<(string Name, object? Value)> fields)

@@ -15,7 +15,7 @@ public sealed partial class TracingInterceptor
             var info = ActivityExecutionContext.Current.Info;
             var caller = TracerData.From(input.Headers);
             Baggage.Current = caller.Baggage;
-            using var span = TelemetrySources.ActivitySource.StartActivity($"RunActivity:{info.ActivityType}", ActivityKind.Server, caller.ActivityContext);
+            using var span = TelemetrySources.ActivitySource.StartActivity($"RunActivity:{info.ActivityType}", ActivityKind.Server, caller.Parent, links: caller.Links);
             if (span is not null)
             {
                 span.SetTag(WorkflowIdTag, info.WorkflowId);

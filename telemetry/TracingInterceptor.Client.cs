@@ -11,6 +11,8 @@ public sealed partial class TracingInterceptor
     /// <summary>Spans of the calls that workflows hear of; the span's context goes with the call.</summary>
     private sealed class TracedClient(ClientOutboundInterceptor next) : ClientOutboundInterceptor(next)
     {
+        private static TracerData Current => new(Activity.Current?.Context ?? default, default, Baggage.Current);
+
         public override Task<WorkflowHandle<TWorkflow, TResult>> StartWorkflowAsync<TWorkflow, TResult>(StartWorkflowInput input) => InSpanAsync(
             input.Options.StartSignal is null ? $"StartWorkflow:{input.Workflow}" : $"SignalWithStartWorkflow:{input.Workflow}",
             input.Options.Id,
@@ -27,7 +29,7 @@ public sealed partial class TracingInterceptor
                 headers =>
                 {
                     // The operation is the caller's own object, and remembers there whether it was used.
-                    start.Headers = TracerData.Into(start.Headers, Activity.Current?.Context ?? default, Baggage.Current);
+                    start.Headers = Current.Into(start.Headers);
                     return base.StartUpdateWithStartWorkflowAsync<TResult>(input with { Headers = headers });
                 });
         }
@@ -57,7 +59,7 @@ public sealed partial class TracingInterceptor
             span?.SetTag(WorkflowIdTag, workflowId);
             try
             {
-                return await call(TracerData.Into(headers, Activity.Current?.Context ?? default, Baggage.Current));
+                return await call(Current.Into(headers));
             }
             catch (Exception e)
             {

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using OpenTelemetry;
-using OpenTelemetry.Context.Propagation;
 using Temporalio.Api.Common.V1;
 using Temporalio.Worker.Interceptors;
 using Temporalio.Workflows;
@@ -12,22 +11,27 @@ public sealed partial class TracingInterceptor
     /// <summary>
     /// A workflow lives in several processes and only in its history for ever, and a span lives in one process: so the workflow's own spans are points.
     /// <c>RunWorkflow</c> when it begins, <c>ResumeWorkflow</c> when another process (or the same one, after it had put the workflow away) has rebuilt it
-    /// from its history, and <c>CompleteWorkflow</c>, which spans the whole run. Whatever it starts is a child of the last of the first two.
+    /// from its history, and <c>CompleteWorkflow</c>, which spans the whole run. Whatever it starts is a child of the last of the first two, and has a link to who
+    /// started the run: a process that is killed takes along the points that it has not sent yet. A run that nobody traced, such as one of a schedule, has its
+    /// own id for its trace, so that whoever resumes it knows it.
     /// </summary>
     private sealed class TracedWorkflow(WorkflowInboundInterceptor next) : WorkflowInboundInterceptor(next)
     {
-        private PropagationContext? started;
+        private TracerData? started;
         private ActivityContext? here;
         private bool hasBegun;
 
         /// <summary>Parent of what the workflow starts now.</summary>
         // A handler may run before the workflow's own method, in the first task of all.
-        public ActivityContext Here => here ??= Point(hasBegun ? "ResumeWorkflow" : "RunWorkflow") ?? Caller.ActivityContext;
+        public ActivityContext Here => here ??= Point(hasBegun ? "ResumeWorkflow" : "RunWorkflow") ?? Caller.Parent;
+
+        /// <summary>Who started the run; of a child, who started the outermost.</summary>
+        public ActivityContext Starter => Caller.Starter != default ? Caller.Starter : Caller.Parent;
 
         public Baggage Baggage => Caller.Baggage;
 
-        /// <summary>Who started the run.</summary>
-        private PropagationContext Caller => started ??= TracerData.From(Workflow.Info.Headers);
+        /// <summary>What came with the start.</summary>
+        private TracerData Caller => started ??= TracerData.From(Workflow.Info.Headers);
 
         public override void Init(WorkflowOutboundInterceptor outbound) => base.Init(new TracedCommands(outbound, this));
 
@@ -71,15 +75,15 @@ public sealed partial class TracingInterceptor
                 return await handler();
             }
 
-            Point(name, TracerData.From(headers).ActivityContext, updateId);
+            Point(name, TracerData.From(headers), updateId);
             return await handler();
         }
 
-        private ActivityContext? Point(string name) => Point($"{name}:{Workflow.Info.WorkflowType}", Caller.ActivityContext, null);
+        private ActivityContext? Point(string name) => Point($"{name}:{Workflow.Info.WorkflowType}", Caller, null);
 
-        private ActivityContext? Point(string name, ActivityContext parent, string? updateId)
+        private ActivityContext? Point(string name, TracerData caller, string? updateId)
         {
-            using var span = Start(name, parent);
+            using var span = Start(name, caller);
             if (updateId is not null)
             {
                 span?.SetTag(UpdateIdTag, updateId);
@@ -96,17 +100,26 @@ public sealed partial class TracingInterceptor
                 return;
             }
 
-            using var span = Start($"CompleteWorkflow:{Workflow.Info.WorkflowType}", Caller.ActivityContext, Workflow.Info.WorkflowStartTime);
+            using var span = Start($"CompleteWorkflow:{Workflow.Info.WorkflowType}", Caller, Workflow.Info.WorkflowStartTime);
             if (e is not null)
             {
                 Fail(span, e);
             }
         }
 
-        private Activity? Start(string name, ActivityContext parent, DateTimeOffset startTime = default)
+        /// <summary>
+        /// For a run that nobody traced: a run id is a UUID, and so as long as a trace id. A parent that names a trace and no span makes a root of that trace.
+        /// Source: System.Diagnostics.Activity.
+        /// </summary>
+        private static ActivityContext TraceOfItsOwn =>
+            Guid.TryParse(Workflow.Info.RunId, out var run) ? new(ActivityTraceId.CreateFromString(run.ToString("N")), default, ActivityTraceFlags.Recorded) : default;
+
+        private Activity? Start(string name, TracerData caller, DateTimeOffset startTime = default)
         {
-            // Whoever called may trace on behalf of somebody else than who started the run.
-            var links = parent.TraceId != Caller.ActivityContext.TraceId && Caller.ActivityContext != default ? [new ActivityLink(Caller.ActivityContext)] : Array.Empty<ActivityLink>();
+            // Whoever called may trace on behalf of somebody else than who started the run; who traces nothing belongs to the run.
+            var from = caller.Parent == default ? Caller : caller;
+            var links = Caller.Parent == default || from.Parent.TraceId == Caller.Parent.TraceId ? from.Links : from.Links.Append(new(Caller.Parent));
+            var parent = from.Parent == default ? TraceOfItsOwn : from.Parent;
             var span = TelemetrySources.WorkflowSource.StartActivity(name, ActivityKind.Server, parent, links: links, startTime: startTime);
             span?.SetTag(WorkflowIdTag, Workflow.Info.WorkflowId);
             span?.SetTag(RunIdTag, Workflow.Info.RunId);
@@ -151,7 +164,7 @@ public sealed partial class TracingInterceptor
                 span?.SetTag("temporalSummary", summary);
             }
 
-            return TracerData.Into(headers, span?.Context ?? parent, run.Baggage);
+            return new TracerData(span?.Context ?? parent, run.Starter, run.Baggage).Into(headers);
         }
     }
 }

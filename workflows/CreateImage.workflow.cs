@@ -37,7 +37,7 @@ public sealed class CreateImageWorkflow
     public static TimeSpan LongestRun =>
         (3 * WhileCallerWaits) + FreezeDecision.ForProbe + ForDescription + FreezeDeadline.Maximum + ForCuts + (2 * GuestThaw.Altogether) + (3 * ForRecords) + (5 * ForUndo) + ForOneAttemptAtACut;
 
-    // A server refuses summaries of more than 400 bytes. Source: Temporal server, limit.userMetadataSummarySize.
+    // More than these are not named one by one in a summary.
     private const int MostNamed = 5;
 
     private readonly CreateImageInput request;
@@ -179,7 +179,7 @@ public sealed class CreateImageWorkflow
             {
                 var facts = await Workflow.ExecuteActivityAsync(
                     (IVolumeActivities a) => a.DescribeBackendAsync(),
-                    new() { TaskQueue = Names.VolumeQueue(backend), ScheduleToCloseTimeout = ForDescription, RetryPolicy = Retries.Quick, Summary = $"describe {backend}" });
+                    new() { TaskQueue = Names.VolumeQueue(backend), ScheduleToCloseTimeout = ForDescription, RetryPolicy = Retries.Quick, Summary = Summaries.Fit($"describe {backend}") });
                 groupCuts[backend] = facts.Group;
             }
             catch (ActivityFailureException e) when (!TemporalException.IsCanceledException(e))
@@ -205,7 +205,7 @@ public sealed class CreateImageWorkflow
             try
             {
                 frozen = await Workflow.ExecuteActivityAsync(
-                    (IGuestActivities a) => a.QuiesceAsync(new(request.Server, prepared.Server.AgentAddress!, RunToken, deadline, request.RequestId)),
+                    (IGuestActivities a) => a.QuiesceAsync(new(request.Server, prepared.Server.AgentAddress!, RunToken, deadline, request.RequestId, request.GlobalRequestId, request.Caller.ProjectId)),
                     new()
                     {
                         TaskQueue = ComputeQueue,
@@ -296,7 +296,7 @@ public sealed class CreateImageWorkflow
         // The delete that undoes a cut must not overtake it.
         CancellationType = ActivityCancellationType.WaitCancellationCompleted,
         CancellationToken = cutting.Token,
-        Summary = summary,
+        Summary = Summaries.Fit(summary),
     };
 
     private async Task DeleteCutAsync(VolumeToCut volume, VolumeSnapshotInput input) =>
@@ -310,7 +310,7 @@ public sealed class CreateImageWorkflow
                 HeartbeatTimeout = TimeSpan.FromSeconds(5),
                 RetryPolicy = Retries.Patient,
                 CancellationToken = CancellationToken.None,
-                Summary = $"delete {Names.Snapshot(volume.Snapshot)} on {volume.Backend}",
+                Summary = Summaries.Fit($"delete {Names.Snapshot(volume.Snapshot)} on {volume.Backend}"),
             });
 
     /// <summary>Thaws the guest if this run holds its freeze. Never cancelled: see <see cref="ThawAsync"/>.</summary>
@@ -371,7 +371,7 @@ public sealed class CreateImageWorkflow
         await undo.RunAllAsync();
         steps.End(Step.Compensate);
 
-        status = undo.Leftovers.Count switch
+        var outcome = undo.Leftovers.Count switch
         {
             > 0 => RunStatus.CompensationFailed,
             // Whoever cancelled a run sees it cancelled, also when a step failed for another reason meanwhile.
@@ -379,12 +379,12 @@ public sealed class CreateImageWorkflow
             _ when acceptance is null && reason.Kind.IsRefusal() => RunStatus.Refused,
             _ => RunStatus.Failed,
         };
-        if (status is RunStatus.CompensationFailed)
+        if (outcome is RunStatus.CompensationFailed)
         {
             reason = new(ErrorKind.CompensationFailed, $"{reason.Message}; left behind: {string.Join(", ", undo.Leftovers.Select(l => $"{l.Kind} {l.Subject} ({l.Error})"))}");
         }
 
-        await CloseRunAsync();
+        await CloseRunAsync(outcome);
         // Only now may the API answer: whoever hears of a refusal finds nothing left of it.
         acceptance ??= new(request.Image, reason);
     }
@@ -404,20 +404,22 @@ public sealed class CreateImageWorkflow
         }
     }
 
-    private async Task CloseRunAsync()
+    /// <summary>Until its record is closed the run goes on, for whoever asks: what it says at its end can be found in the records.</summary>
+    private async Task CloseRunAsync(RunStatus outcome)
     {
         try
         {
             await Workflow.ExecuteActivityAsync(
-                (IRecordActivities a) => a.CloseRunAsync(new(request, status, reason!, evidence, steps.All, undo.Leftovers)), Undoing());
+                (IRecordActivities a) => a.CloseRunAsync(new(request, outcome, reason!, evidence, steps.All, undo.Leftovers)), Undoing());
         }
         catch (Exception e)
         {
             undo.Leftovers.Add(new("CloseRun", request.Image.ToString(), Failures.Describe(e).Message));
-            status = RunStatus.CompensationFailed;
+            outcome = RunStatus.CompensationFailed;
             reason = new(ErrorKind.CompensationFailed, $"{reason!.Message}; the run's record could not be closed: {e.Message}");
         }
 
+        status = outcome;
         End();
     }
 
@@ -432,7 +434,7 @@ public sealed class CreateImageWorkflow
 
     private string RunToken => request.Image.ToString();
 
-    private void Describe() => Workflow.CurrentDetails = RunDetails.Markdown(Progress());
+    private void Describe() => Workflow.CurrentDetails = RunDetails.Of(Progress());
 
     private void End()
     {

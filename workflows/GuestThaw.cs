@@ -51,7 +51,7 @@ internal static class GuestThaw
             ScheduleToCloseTimeout = altogether,
             RetryPolicy = Retries.Quick,
             CancellationToken = CancellationToken.None,
-            Summary = input.MovedTo is null ? $"thaw {input.Server}" : $"{input.Server} has moved to {input.MovedTo}",
+            Summary = Summaries.Fit(input.MovedTo is null ? $"thaw {input.Server}" : $"{input.Server} has moved to {input.MovedTo}"),
         });
 
     private static async Task<ServerLocation?> LookAsync(ServerId server)

@@ -315,7 +315,7 @@ public sealed class ReconcileWorkflow
         ScheduleToStartTimeout = TimeSpan.FromSeconds(20),
         HeartbeatTimeout = TimeSpan.FromSeconds(5),
         RetryPolicy = Retries.Once,
-        Summary = summary,
+        Summary = Summaries.Fit(summary),
     };
 
     private static ActivityOptions Looking(string queue, TimeSpan? heartbeat) => new()
@@ -325,7 +325,7 @@ public sealed class ReconcileWorkflow
         ScheduleToStartTimeout = TimeSpan.FromSeconds(20),
         HeartbeatTimeout = heartbeat,
         RetryPolicy = Retries.Once,
-        Summary = $"look at {queue}",
+        Summary = Summaries.Fit($"look at {queue}"),
     };
 
     private static ActivityOptions Recording(TimeSpan? atMost = null) => new()

@@ -8,7 +8,7 @@ namespace SnapshotFlow.Workflows;
 internal static class RunDetails
 {
     /// <summary>Step by step, then the evidence, then what is left.</summary>
-    public static string Markdown(Progress run)
+    public static string Of(Progress run)
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"**{run.Status}** at {run.Step}");
@@ -35,7 +35,7 @@ internal static class RunDetails
         foreach (var step in run.Steps)
         {
             var took = step.EndedAt is { } end ? (end - step.StartedAt).TotalMilliseconds.ToString("0", CultureInfo.InvariantCulture) : "…";
-            text.Append(CultureInfo.InvariantCulture, $"\n| {step.Step} {step.Detail} | {took} | {step.Error} |");
+            text.Append(CultureInfo.InvariantCulture, $"\n| {step.Step} {Markdown.Cell(step.Detail)} | {took} | {Markdown.Cell(step.Error)} |");
         }
 
         foreach (var left in run.Leftovers)

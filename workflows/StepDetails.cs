@@ -69,7 +69,7 @@ public sealed class StepDetails : IWorkerInterceptor
             foreach (var step in steps)
             {
                 var took = step.EndedAt is { } end ? (end - step.BeganAt).TotalMilliseconds.ToString("0", CultureInfo.InvariantCulture) : "…";
-                text.Append(CultureInfo.InvariantCulture, $"\n| {step.What} | {took} | {step.Failure} |");
+                text.Append(CultureInfo.InvariantCulture, $"\n| {Markdown.Cell(step.What)} | {took} | {Markdown.Cell(step.Failure)} |");
             }
 
             Workflow.CurrentDetails = text.ToString();

@@ -57,7 +57,7 @@ public static class Steps
         // The delete that undoes it must not overtake it.
         CancellationType = ActivityCancellationType.WaitCancellationCompleted,
         CancellationToken = cancellationToken,
-        Summary = summary,
+        Summary = Summaries.Fit(summary),
     };
 
     /// <summary>A driver call that deletes. Never cancelled: half of a deletion is worth less than none.</summary>
@@ -70,7 +70,7 @@ public static class Steps
         // Busy is not a matter of the driver's: the run waits and asks again, a few times.
         RetryPolicy = new() { InitialInterval = TimeSpan.FromMilliseconds(250), BackoffCoefficient = 2, MaximumInterval = TimeSpan.FromSeconds(15), NonRetryableErrorTypes = [nameof(ErrorKind.Busy)] },
         CancellationToken = CancellationToken.None,
-        Summary = summary,
+        Summary = Summaries.Fit(summary),
     };
 
     /// <summary>

@@ -65,7 +65,7 @@ internal sealed class IdentityValidation : IValidateOptions<IdentityOptions>
         {
             AuthMode.Development => Development(options.Development),
             AuthMode.Keystone => Keystone(options.Keystone),
-            _ => ["Identity:Auth is missing: set it to keystone, or to development for users from a file"],
+            _ => [$"Identity:Auth is {(string.IsNullOrWhiteSpace(options.Auth) ? "missing" : "neither keystone nor development")}: set it to keystone, or to development for users from a file"],
         };
         return wrong.ToList() is [_, ..] failures ? ValidateOptionsResult.Fail(failures) : ValidateOptionsResult.Success;
     }

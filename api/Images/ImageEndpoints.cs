@@ -41,6 +41,8 @@ internal static class ImageEndpoints
         images.MapGet("/{id}", ShowAsync);
         images.MapDelete("/{id}", DeleteAsync);
         images.MapGet("/{id}/file", NoContentsAsync);
+        images.MapPost("", NotUploaded).ExcludeFromDescription();
+        images.MapPut("/{id}/file", NotUploaded).ExcludeFromDescription();
         ImageChanges.Map(images);
         ImageMembers.Map(images);
     }
@@ -127,6 +129,16 @@ internal static class ImageEndpoints
         return image.Status is ImageStatus.Deactivated && !context.Caller().IsAdmin
             ? throw Fault.Forbidden("The requested image has been deactivated. Image data download is forbidden.")
             : TypedResults.NoContent();
+    }
+
+    /// <summary>Who tries it wants to know what to do instead.</summary>
+    private static IResult NotUploaded(HttpContext context)
+    {
+        context.Demand(Policies.CreateImageRecord, PolicyTarget.Of(context.Caller().ProjectId));
+        context.Response.Headers.Allow = HttpMethods.Get;
+        throw new Fault(
+            StatusCodes.Status405MethodNotAllowed,
+            $"The method {context.Request.Method} is not allowed for this resource: images are not uploaded here but made of servers, by their action createImage or by POST /runs.");
     }
 
     private static ImageFilter Filter(ListQuery query)

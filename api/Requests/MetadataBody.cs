@@ -13,9 +13,9 @@ internal static class MetadataBody
     public static async Task<IReadOnlyDictionary<string, string>> OneAsync(string key, HttpContext context, CancellationToken ct)
     {
         var given = SnapshotFields.Metadata(await MemberAsync("meta", context, ct));
-        return given.Count != 1 ? throw Fault.BadRequest("Request body contains too many items")
-            : given.ContainsKey(key) ? given
-            : throw Fault.BadRequest("Request body and URI mismatch");
+        return !given.ContainsKey(key) ? throw Fault.BadRequest("Request body and URI mismatch")
+            : given.Count == 1 ? given
+            : throw Fault.BadRequest("Request body contains too many items");
     }
 
     public static Dictionary<string, string> MergedWith(this IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> given)

@@ -19,7 +19,7 @@ internal sealed record CreateImageAction(string Name, IReadOnlyDictionary<string
 
         if (action.Name != Action)
         {
-            throw Fault.BadRequest($"There is no such action: {action.Name}");
+            throw Fault.BadRequest($"There is no such action: {action.Name}. {Action} is all that is done to servers here");
         }
 
         var members = new JsonField(Action, action.Value).Object(required: ["name"], optional: ["metadata"]);

@@ -95,7 +95,7 @@ internal static class InstanceActionEndpoints
                     // Records hold no stack traces: what went wrong is in the details.
                     Traceback = operators ? Optional.Null : null,
                     HostId = version >= HostId ? "" : null,
-                    Details = version >= Details ? context.May(Policies.InstanceActionEventDetails, target) || e.Details is null ? Optional.Of(e.Details) : Optional.Of("Error") : null,
+                    Details = version >= Details && context.May(Policies.InstanceActionEventDetails, target) ? Optional.Of(e.Details) : null,
                 })],
             };
         }
@@ -141,7 +141,7 @@ internal static class InstanceActionEndpoints
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public string? HostId { get; init; }
 
-        /// <summary>From 2.84.</summary>
+        /// <summary>From 2.84, for whom policy lets see it: an administrator unless it says otherwise.</summary>
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public System.Text.Json.JsonElement? Details { get; init; }
     }

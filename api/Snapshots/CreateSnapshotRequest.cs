@@ -25,7 +25,7 @@ internal sealed record CreateSnapshotRequest(VolumeId? Volume, bool? Force, stri
             members.TryGetValue("force", out var force) ? SnapshotFields.Force(force) : null,
             SnapshotFields.Text(members, "name", "display_name")?.To,
             members.TryGetValue("description", out var description) ? description.OptionalText(SnapshotFields.MaxLength)?.Trim() : null,
-            members.TryGetValue("metadata", out var metadata) ? SnapshotFields.Metadata(metadata) : new Dictionary<string, string>());
+            members.TryGetValue("metadata", out var metadata) ? SnapshotFields.OptionalMetadata(metadata) : new Dictionary<string, string>());
     }
 
     /// <summary>Whether an attached volume will do. From 3.66 on it always does, and saying otherwise is a mistake; saying so is not. Source: Cinder.</summary>

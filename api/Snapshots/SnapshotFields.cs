@@ -29,14 +29,12 @@ internal static partial class SnapshotFields
         return newer ?? old;
     }
 
-    /// <summary>Keys and values of metadata; null is none.</summary>
+    /// <summary>Keys and values of the metadata of something new; null is none.</summary>
+    public static IReadOnlyDictionary<string, string> OptionalMetadata(JsonField field) => field.IsNull ? new Dictionary<string, string>() : Metadata(field);
+
+    /// <summary>Keys and values of metadata.</summary>
     public static IReadOnlyDictionary<string, string> Metadata(JsonField field)
     {
-        if (field.IsNull)
-        {
-            return new Dictionary<string, string>();
-        }
-
         var members = field.Members();
         if (members.Keys.Order(StringComparer.Ordinal).FirstOrDefault(k => !Key().IsMatch(k)) is { } odd)
         {

@@ -265,6 +265,7 @@ public sealed partial class DevelopmentStack : IAsyncDisposable
 
     private async Task StartAsync(Action<string> report, CancellationToken ct)
     {
+        RequirePorts();
         var free = FreePorts.Take(3);
         int Port(int? given, int configured, int index) => given ?? (configured > 0 ? configured : free[index]);
         Accounts = await Accounts.LoadOrCreateAsync(State.Directory, ct);
@@ -303,6 +304,17 @@ public sealed partial class DevelopmentStack : IAsyncDisposable
         await WaitForWorkersAsync(ct);
         report($"workers: control, compute ({Host}), volume ({Backend}), and the guard of {Host}'s freezes");
         await State.PublishAsync(new StackAddress(ProcessIdentity.Current(), Api.ToString(), Temporal.Address), ct);
+    }
+
+    private void RequirePorts()
+    {
+        void Require(int? given, int configured, string option, string key) => FreePorts.Require(given ?? (configured > 0 ? configured : null), given is null ? $"{Settings.Path}: ports: {key}:" : option);
+        Require(options.PostgresPort, Settings.Ports.Postgres, "--postgres-port", "postgres");
+        Require(options.ApiPort, Settings.Ports.Api, "--api-port", "api");
+        if (!TemporalServer.IsGiven)
+        {
+            Require(options.TemporalPort, Settings.Ports.Temporal, "--temporal-port", "temporal");
+        }
     }
 
     private async Task<bool> ApiIsReadyAsync(CancellationToken ct)

@@ -24,7 +24,13 @@ internal static class ImportCommand
         var text = await answer.Content.ReadAsStringAsync(ct);
         if (answer.StatusCode is not HttpStatusCode.OK)
         {
-            throw new StackException(answer.StatusCode is HttpStatusCode.BadRequest ? file.Locate(Message(text)) : $"{root} answered {(int)answer.StatusCode}: {Message(text)}");
+            throw new StackException(answer.StatusCode switch
+            {
+                HttpStatusCode.BadRequest => file.Locate(Message(text)),
+                HttpStatusCode.Forbidden => $"{settings["OS_USERNAME"]} of {settings["OS_PROJECT_NAME"]} may not import: {Message(text)} Set OS_USERNAME, OS_PASSWORD and OS_PROJECT_NAME of an administrator; "
+                    + "for what ./snapshotflow up started they are in openrc-admin",
+                _ => $"{root} answered {(int)answer.StatusCode}: {Message(text)}",
+            });
         }
 
         using var counts = JsonDocument.Parse(text);

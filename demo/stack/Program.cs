@@ -4,9 +4,9 @@ using SnapshotFlow.Stack.Demo;
 
 Option<string?> state = new("--state") { Description = "Directory for database, volumes, logs and passwords. Default: .snapshotflow/<command> beside temporal-dev.yaml", HelpName = "DIR" };
 Option<string?> bin = new("--bin") { Description = "Directory of published programs (./snapshotflow publish DIR). Default: the build output", HelpName = "DIR" };
-Option<int?> apiPort = new("--api-port") { Description = "Port of the API. Default: as temporal-dev.yaml says", HelpName = "N" };
-Option<int?> temporalPort = new("--temporal-port") { Description = "Port of Temporal. Default: as temporal-dev.yaml says", HelpName = "N" };
-Option<int?> postgresPort = new("--postgres-port") { Description = "Port of PostgreSQL. Default: as temporal-dev.yaml says", HelpName = "N" };
+Option<int?> apiPort = new("--api-port") { Description = "Port of the API. Default: as temporal-dev.yaml says", HelpName = "N", CustomParser = Port };
+Option<int?> temporalPort = new("--temporal-port") { Description = "Port of Temporal. Default: as temporal-dev.yaml says", HelpName = "N", CustomParser = Port };
+Option<int?> postgresPort = new("--postgres-port") { Description = "Port of PostgreSQL. Default: as temporal-dev.yaml says", HelpName = "N", CustomParser = Port };
 Option<string?> json = new("--json") { Description = "Also write the result to this file", HelpName = "FILE" };
 
 StackOptions Options(ParseResult line, string name, bool ephemeral) => new()
@@ -40,6 +40,17 @@ Option<Uri?> api = new("--api") { Description = "The API. Default: where the cat
 Command import = new("import", "Register the servers, volumes, volume types and quotas of a file.") { inventory, api };
 import.SetAction((line, _) => Commands.RunAsync(ct => ImportCommand.RunAsync(
     line.GetValue(inventory)!, line.GetValue(api), Path.Combine(Path.GetDirectoryName(TemporalDevSettings.Load().Path)!, ".snapshotflow", "openrc-admin"), ct)));
+
+static int? Port(System.CommandLine.Parsing.ArgumentResult result)
+{
+    if (int.TryParse(result.Tokens[0].Value, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var port) && port is > 0 and <= System.Net.IPEndPoint.MaxPort)
+    {
+        return port;
+    }
+
+    result.AddError($"'{result.Tokens[0].Value}' is no port: write a number from 1 to {System.Net.IPEndPoint.MaxPort}");
+    return null;
+}
 
 static Uri? Url(System.CommandLine.Parsing.ArgumentResult result)
 {

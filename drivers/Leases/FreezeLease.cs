@@ -32,6 +32,18 @@ public sealed record FreezeLease(
     /// <summary>The request that the freeze is part of, <c>req-…</c>, for the log of whoever ends it; null when nobody said.</summary>
     public string? RequestId { get; init; }
 
+    /// <summary>The caller's own id of that request; null when there is none.</summary>
+    public string? GlobalRequestId { get; init; }
+
+    /// <summary>The project on whose behalf the guest is frozen; null when nobody said.</summary>
+    public string? ProjectId { get; init; }
+
+    /// <summary>The run of the workflow that holds the freeze, as Temporal counts runs; null when nobody said.</summary>
+    public string? RunId { get; init; }
+
+    /// <summary>The trace that the freeze is part of, 32 hexadecimal digits; null when nothing is traced.</summary>
+    public string? TraceId { get; init; }
+
     /// <summary>Whether the guest may still be frozen under this lease.</summary>
     [JsonIgnore]
     public bool IsOpen => End is null;

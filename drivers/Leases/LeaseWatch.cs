@@ -106,13 +106,20 @@ internal sealed partial class LeaseWatch
         }
     }
 
-    /// <summary>What every line about a lease has: the request and, for a lease of ours, the run that the freeze is part of.</summary>
+    /// <summary>What every line about a lease has, named as in all logs: the request and, for a lease of ours, the run that the freeze is part of.</summary>
     private static Dictionary<string, object> Fields(FreezeLease? lease)
     {
         var fields = new Dictionary<string, object>();
-        if (lease?.RequestId is { } request)
+        (string Name, string? Value)[] known =
+        [
+            ("request_id", lease?.RequestId), ("global_request_id", lease?.GlobalRequestId), ("project_id", lease?.ProjectId), ("run_id", lease?.RunId), ("trace_id", lease?.TraceId),
+        ];
+        foreach (var (name, value) in known)
         {
-            fields["request_id"] = request;
+            if (value is not null)
+            {
+                fields[name] = value;
+            }
         }
 
         if (ImageId.TryParse(lease?.RunToken, null, out var image))

@@ -16,6 +16,9 @@ internal static class Tracing
     /// <summary>Header with the W3C context as a JSON object. Source: Temporal SDKs, tracing interceptor.</summary>
     private const string HeaderKey = "_tracer-data";
 
+    /// <summary>Member of that object, where there is one: who started the run that asks. A worker that is killed takes its own span along. Written like <c>traceparent</c>.</summary>
+    private const string StarterKey = "starter-traceparent";
+
     private static readonly ActivitySource Source = new("SnapshotFlow.TemporalDev");
 
     /// <summary>Sends traces if the environment names an endpoint for them.</summary>
@@ -54,12 +57,12 @@ internal static class Tracing
         where TRequest : class
         where TResponse : class => async (request, context) =>
     {
-        if (!Source.HasListeners() || ParentOf(request) is not { } parent)
+        if (!Source.HasListeners() || CallerOf(request) is not var (parent, links))
         {
             return await method(request, context);
         }
 
-        using var span = Source.StartActivity($"{service}/{name}", ActivityKind.Server, parent);
+        using var span = Source.StartActivity($"{service}/{name}", ActivityKind.Server, parent, links: links);
         span?.SetTag("rpc.system", "grpc").SetTag("rpc.service", service).SetTag("rpc.method", name);
         try
         {
@@ -75,7 +78,7 @@ internal static class Tracing
     };
 
     /// <summary>The trace that a request carries; null when it carries none, or none that can be read.</summary>
-    private static ActivityContext? ParentOf(object request) => HeadersOf(request).Select(Context).FirstOrDefault(c => c is not null);
+    private static (ActivityContext Parent, ActivityLink[] Links)? CallerOf(object request) => HeadersOf(request).Select(Caller).FirstOrDefault(c => c is not null);
 
     private static IEnumerable<Header?> HeadersOf(object request) => request switch
     {
@@ -90,7 +93,7 @@ internal static class Tracing
         _ => [],
     };
 
-    private static ActivityContext? Context(Header? header)
+    private static (ActivityContext Parent, ActivityLink[] Links)? Caller(Header? header)
     {
         if (header is null || !header.Fields.TryGetValue(HeaderKey, out var payload))
         {
@@ -100,8 +103,8 @@ internal static class Tracing
         try
         {
             var carried = JsonSerializer.Deserialize<Dictionary<string, string>>(payload.Data.Span);
-            return carried is not null && carried.TryGetValue("traceparent", out var parent) && ActivityContext.TryParse(parent, carried.GetValueOrDefault("tracestate"), isRemote: true, out var context)
-                ? context
+            return carried is not null && ActivityContext.TryParse(carried.GetValueOrDefault("traceparent"), carried.GetValueOrDefault("tracestate"), isRemote: true, out var parent)
+                ? (parent, ActivityContext.TryParse(carried.GetValueOrDefault(StarterKey), null, isRemote: true, out var starter) ? [new(starter)] : [])
                 : null;
         }
         catch (JsonException)

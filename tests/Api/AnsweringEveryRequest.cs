@@ -28,6 +28,11 @@ public sealed class AnsweringEveryRequest(ApiAlone alone) : IClassFixture<ApiAlo
         (await api.GetAsync("/image/v2/nowhere", null)).IsImageFault(404, "Not Found", "The resource could not be found.");
         var wrong = await api.SendAsync(HttpMethod.Delete, "/runs", api.Tokens.Member, null);
         wrong.IsFault(405, "badMethod", "The method DELETE is not allowed for this resource.");
+        var upload = await api.PostAsync("/image/v2/images", api.Tokens.Member, new { name = "mine" });
+        upload.IsImageFault(
+            405, "Method Not Allowed",
+            "The method POST is not allowed for this resource: images are not uploaded here but made of servers, by their action createImage or by POST /runs.");
+        Assert.Equal("GET", upload.Header("Allow"));
         Assert.Equal("GET, POST", wrong.Header("Allow"));
     }
 

@@ -105,10 +105,12 @@ public sealed class AuthorizingEveryRoute(ApiAlone alone) : IAsyncLifetime, ICla
         GET    /volume/v3/{project_id}/types/{id}                                       200 200 200 200 401
 
         GET    /image/v2/images                                                         200 200 200 200 401
+        POST   /image/v2/images                                                         405 403 405 405 401
         GET    /image/v2/images/{id}                                                    200 200 404 200 401
         DELETE /image/v2/images/{id}                                                    503 403 404 503 401
         PATCH  /image/v2/images/{id}                                                    200 403 404 200 401
         GET    /image/v2/images/{id}/file                                               204 403 404 204 401
+        PUT    /image/v2/images/{id}/file                                               405 403 405 405 401
         PUT    /image/v2/images/{id}/tags/{tag}                                         204 403 404 204 401
         DELETE /image/v2/images/{id}/tags/{tag}                                         204 403 404 204 401
         GET    /image/v2/images/{id}/members                                            200 200 404 200 401

@@ -49,7 +49,13 @@ public sealed class ChangingThings(ApiAlone alone) : IClassFixture<ApiAlone>
         Assert.Equal("{\"meta\":{\"c\":\"4\"}}", (await api.GetAsync(path + "/c", api.Tokens.Reader)).Text);
         Assert.Equal("{\"meta\":{\"d\":\"5\"}}", (await PutAsync(path + "/d", new { meta = new { d = "5" } })).Text);
         (await PutAsync(path + "/d", new { meta = new { e = "5" } })).IsFault(400, "badRequest", "Request body and URI mismatch");
-        (await PutAsync(path + "/d", new { meta = new { d = "5", e = "6" } })).IsFault(400, "badRequest");
+        (await PutAsync(path + "/d", new { meta = new { d = "5", e = "6" } })).IsFault(400, "badRequest", "Request body contains too many items");
+        (await PutAsync(path + "/d", new { meta = new { } })).IsFault(400, "badRequest", "Request body and URI mismatch");
+        (await PutAsync(path + "/d", new { meta = new { e = "5", f = "6" } })).IsFault(400, "badRequest", "Request body and URI mismatch");
+        // Null is no metadata when something is made, and says nothing of what is there already.
+        (await PutAsync(path, new { metadata = (string?)null })).IsFault(400, "badRequest", "Invalid input for field/attribute metadata. Value: None. None is not of type 'object'");
+        (await api.PostAsync(path, api.Tokens.Member, new { metadata = (string?)null })).IsFault(400, "badRequest");
+        Assert.Equal("5", (await api.GetAsync(path, api.Tokens.Reader)).Json.GetProperty("metadata").GetProperty("d").GetString());
         (await api.GetAsync(path + "/x", api.Tokens.Reader)).IsFault(404, "itemNotFound", $"Snapshot {snapshot.Id} has no metadata with key x.");
         (await api.DeleteAsync(path + "/x", api.Tokens.Member)).IsFault(404, "itemNotFound", $"Snapshot {snapshot.Id} has no metadata with key x.");
         var deleted = await api.DeleteAsync(path + "/c", api.Tokens.Member);

@@ -40,6 +40,7 @@ public sealed class ChangingVolumes(ApiAlone alone) : IClassFixture<ApiAlone>
         (await PutAsync(path, new { volume = new { size = 7 } })).IsFault(400, "badRequest", "Invalid input for field/attribute volume. Value: {'size': 7}. Additional properties are not allowed ('size' was unexpected)");
         (await PutAsync(path, new { volume = new { name = new string('n', 256) } })).IsFault(400, "badRequest");
         (await PutAsync(path, new { volume = new { name = 7 } })).IsFault(400, "badRequest", "Invalid input for field/attribute name. Value: 7. 7 is not of type 'string', 'null'");
+        (await PutAsync(path, new { volume = new { metadata = (string?)null } })).IsFault(400, "badRequest", "Invalid input for field/attribute metadata. Value: None. None is not of type 'object'");
         (await PutAsync(path, new { volume = new { metadata = new { colour = 7 } } })).IsFault(400, "badRequest", "Invalid input for field/attribute colour. Value: 7. 7 is not of type 'string'");
         var missing = Guid.NewGuid();
         (await PutAsync($"{Volumes}/{missing}", new { volume = new { name = "x" } })).IsFault(404, "itemNotFound", $"Volume {missing} could not be found.");

@@ -118,7 +118,7 @@ public sealed class MakingAnImage(Cloud cloud) : IClassFixture<Cloud>, IDisposab
     {
         var server = await api.RegisterServerAsync(project: api.Tokens.OtherProject, volumes: 2);
         await api.Service<QuotaStore>().SetLimitAsync(api.Tokens.OtherProject, "snapshots", 1, TestContext.Current.CancellationToken);
-        (await api.CreateImageAsync(server.Id, api.Tokens.OtherMember, new { name = "snap" })).IsFault(403, "forbidden", "Quota exceeded for resources: snapshots");
+        (await api.CreateImageAsync(server.Id, api.Tokens.OtherMember, new { name = "snap" })).IsFault(403, "forbidden", "Quota exceeded for resources: snapshots (snapshots: 2 more, 0 of 1 taken)");
         await NothingIsLeftAsync(server, api.Tokens.OtherMember);
         await api.Service<QuotaStore>().SetLimitAsync(api.Tokens.OtherProject, "snapshots", 2, TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.Accepted, (await api.CreateImageAsync(server.Id, api.Tokens.OtherMember, new { name = "snap" })).Status);

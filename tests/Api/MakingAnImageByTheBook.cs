@@ -67,7 +67,7 @@ public sealed class MakingAnImageByTheBook(Cloud cloud) : IClassFixture<Cloud>, 
     {
         var server = await api.RegisterServerAsync(project: api.Tokens.OtherProject, volumes: 2);
         await api.Service<QuotaStore>().SetLimitAsync(api.Tokens.OtherProject, "snapshots", 1, Ct);
-        (await api.CreateImageAsync(server.Id, api.Tokens.OtherMember, new { name = "snap" })).IsFault(403, "forbidden", "Quota exceeded for resources: snapshots");
+        (await api.CreateImageAsync(server.Id, api.Tokens.OtherMember, new { name = "snap" })).IsFault(403, "forbidden", "Quota exceeded for resources: snapshots (snapshots: 2 more, 0 of 1 taken)");
         Assert.False(hosts.Freezes.ContainsKey(server.Id));
         Assert.Empty(await api.Service<InstanceActionStore>().ListAsync(server.Id, Ct));
     }
@@ -80,8 +80,15 @@ public sealed class MakingAnImageByTheBook(Cloud cloud) : IClassFixture<Cloud>, 
         (await api.CreateImageAsync(server.Id, api.Tokens.Member, new { name = "snap" })).IsFault(400, "badRequest", "QEMU guest agent is not enabled");
         Assert.False(hosts.Freezes.ContainsKey(server.Id));
         var action = Assert.Single(await api.Service<InstanceActionStore>().ListAsync(server.Id, Ct));
-        var shown = (await api.GetAsync($"/compute/v2.1/servers/{server.Id}/os-instance-actions/{action.RequestId}", api.Tokens.Admin, ("OpenStack-API-Version", "compute 2.84")))
-            .Json.GetProperty("instanceAction");
+        async Task<JsonElement> ShownAsync(string token, string version) => (await api.GetAsync(
+            $"/compute/v2.1/servers/{server.Id}/os-instance-actions/{action.RequestId}", token, ("OpenStack-API-Version", $"compute {version}"))).Json.GetProperty("instanceAction");
+        async Task<IEnumerable<string>> EventAsync(string token, string version) =>
+            Assert.Single((await ShownAsync(token, version)).GetProperty("events").EnumerateArray()).EnumerateObject().Select(m => m.Name).Order(StringComparer.Ordinal);
+        Assert.Equal(["event", "finish_time", "hostId", "result", "start_time"], await EventAsync(api.Tokens.Reader, "2.84"));
+        Assert.Equal(["event", "finish_time", "hostId", "result", "start_time", "traceback"], await EventAsync(api.Tokens.Admin, "2.83"));
+        Assert.Equal(["event", "finish_time", "result", "start_time"], await EventAsync(api.Tokens.Reader, "2.61"));
+        Assert.False((await ShownAsync(api.Tokens.Reader, "2.50")).TryGetProperty("events", out _));
+        var shown = await ShownAsync(api.Tokens.Admin, "2.84");
         var what = Assert.Single(shown.GetProperty("events").EnumerateArray());
         Assert.Equal(("Error", "Error", "QEMU guest agent is not enabled", ""), (
             shown.GetProperty("message").GetString(), what.GetProperty("result").GetString(), what.GetProperty("details").GetString(), what.GetProperty("hostId").GetString()));

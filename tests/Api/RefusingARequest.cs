@@ -16,7 +16,7 @@ public sealed class RefusingARequest(ApiAlone alone) : IClassFixture<ApiAlone>
         { """{"createImage": {"name": "a", "name": "b"}}""", "Malformed request body" },
         { """{"createImage": {"name": "\ud800"}}""", "Malformed request body" },
         { "", "Malformed request body" },
-        { """{"makeCoffee": {}}""", "There is no such action: makeCoffee" },
+        { """{"makeCoffee": {}}""", "There is no such action: makeCoffee. createImage is all that is done to servers here" },
         { """{"createImage": null}""", "Invalid input for field/attribute createImage. Value: None. None is not of type 'object'" },
         { """{"createImage": {}}""", "Invalid input for field/attribute createImage. Value: {}. 'name' is a required property" },
         {

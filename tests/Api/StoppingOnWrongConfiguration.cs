@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
@@ -13,6 +15,10 @@ public sealed class StoppingOnWrongConfiguration : IDisposable
         """;
 
     private readonly string directory = Directory.CreateTempSubdirectory("snapshotflow-api-").FullName;
+
+    private string UsersFile => Path.Combine(directory, "users.yaml");
+
+    private string[] Settings => ["--Store:ConnectionString=Host=127.0.0.1", "--Identity:Auth=development", $"--Identity:Development:UsersFile={UsersFile}", "--TEMPORAL_ADDRESS=127.0.0.1:1"];
 
     public void Dispose() => Directory.Delete(directory, recursive: true);
 
@@ -38,6 +44,27 @@ public sealed class StoppingOnWrongConfiguration : IDisposable
     public async Task The_key_is_named(string key, string setting) => Assert.Contains(key, await ProblemsAsync(setting), StringComparison.Ordinal);
 
     [Theory]
+    [InlineData("Store:ConnectionString is missing: set the PostgreSQL connection string, for example ", "--Store:ConnectionString=")]
+    [InlineData("Store:CommandTimeout must be between 1 second and 10 minutes.", "--Store:CommandTimeout=00:20:00")]
+    [InlineData("Identity:Auth is missing: set it to keystone, or to development ", "--Identity:Auth=")]
+    [InlineData("Identity:Auth is neither keystone nor development: set it to keystone, or to development ", "--Identity:Auth=none")]
+    public async Task The_sentence_begins_with_the_key_and_says_what_is_wrong_with_it(string sentence, string setting) =>
+        Assert.StartsWith(sentence, await ProblemsAsync(setting), StringComparison.Ordinal);
+
+    [Fact]
+    public async Task An_address_that_somebody_listens_on_is_said_in_a_sentence_too()
+    {
+        using var somebody = new TcpListener(IPAddress.Loopback, 0);
+        somebody.Start();
+        await File.WriteAllTextAsync(UsersFile, Good, TestContext.Current.CancellationToken);
+        await using var app = SnapshotFlow.Api.Program.Build([.. Settings, $"--urls=http://{somebody.LocalEndpoint}", "--Logging:LogLevel:Default=None"]);
+        var why = SnapshotFlow.Api.Program.WhyNot(await Assert.ThrowsAsync<IOException>(() => app.StartAsync(TestContext.Current.CancellationToken)));
+        Assert.Equal(
+            (1, $"Failed to bind to address http://{somebody.LocalEndpoint}: address already in use. Stop what listens there, or say where else to listen with urls, for example ASPNETCORE_URLS=http://127.0.0.1:8775"),
+            (why.ExitCode, Assert.Single(why.Lines)));
+    }
+
+    [Theory]
     [InlineData("", "line 1: a mapping")]
     [InlineData("[]", "line 1: a mapping")]
     [InlineData("projects: [", "it is no YAML")]
@@ -60,12 +87,10 @@ public sealed class StoppingOnWrongConfiguration : IDisposable
 
     private async Task<string> ProblemsAsync(string? setting = null, string users = Good)
     {
-        var file = Path.Combine(directory, "users.yaml");
-        await File.WriteAllTextAsync(file, users);
-        string[] settings = ["--Store:ConnectionString=Host=127.0.0.1", "--Identity:Auth=development", $"--Identity:Development:UsersFile={file}", "--TEMPORAL_ADDRESS=127.0.0.1:1", .. setting is null ? Array.Empty<string>() : [setting]];
+        await File.WriteAllTextAsync(UsersFile, users);
         try
         {
-            await using var app = SnapshotFlow.Api.Program.Build(settings);
+            await using var app = SnapshotFlow.Api.Program.Build([.. Settings, .. setting is null ? Array.Empty<string>() : [setting]]);
             app.Services.GetRequiredService<IStartupValidator>().Validate();
             return "";
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using SnapshotFlow.Model;
 using SnapshotFlow.Stack;
 using SnapshotFlow.Store;
@@ -53,6 +54,23 @@ public sealed class ClientAndStack : IAsyncLifetime
             $"image {id} to be active", TimeSpan.FromMinutes(1),
             async _ => (image = (await Demo.RunAsync($"image show {id} -f json")).Succeeds())["status"] == "active", TestContext.Current.CancellationToken);
         return image;
+    }
+
+    /// <summary>Runs a command of the script. Of the environment, what is null is taken away.</summary>
+    public async Task<(int Code, string Said)> RunScriptAsync(IReadOnlyDictionary<string, string?> environment, params string[] words)
+    {
+        var start = new ProcessStartInfo(Script, words) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        var ct = TestContext.Current.CancellationToken;
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync(ct);
+        var error = await process.StandardError.ReadToEndAsync(ct);
+        await process.WaitForExitAsync(ct);
+        return (process.ExitCode, await output + error);
     }
 
     private static string Root()

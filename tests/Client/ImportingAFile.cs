@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using SnapshotFlow.Stack;
 
 namespace SnapshotFlow.Tests.Client;
@@ -64,17 +63,18 @@ public sealed class ImportingAFile(ClientAndStack both)
     {
         var (code, said) = await ImportAsync("servers: []", both.Stack.Accounts.Tenant);
         Assert.Equal(1, code);
-        Assert.Contains("answered 403: Policy doesn't allow snapshotflow:admin:servers to be performed.", said, StringComparison.Ordinal);
+        Assert.Contains("demo of demo may not import: Policy doesn't allow snapshotflow:admin:servers to be performed.", said, StringComparison.Ordinal);
+        Assert.Contains("openrc-admin", said, StringComparison.Ordinal);
         Assert.Contains("answered 401 when demo logged in", (await ImportAsync("servers: []", both.Stack.Accounts.Tenant with { Password = "wrong" })).Said, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Who_imports_must_be_said_and_a_file_must_be_there()
     {
-        var (code, said) = await RunAsync(new Dictionary<string, string?> { ["OS_AUTH_URL"] = null }, "import", "nowhere.yaml");
+        var (code, said) = await both.RunScriptAsync(new Dictionary<string, string?> { ["OS_AUTH_URL"] = null }, "import", "nowhere.yaml");
         Assert.Equal(1, code);
         Assert.Contains("nowhere.yaml", said, StringComparison.Ordinal);
-        (code, said) = await RunAsync(new Dictionary<string, string?>(), "import");
+        (code, said) = await both.RunScriptAsync(new Dictionary<string, string?>(), "import");
         Assert.NotEqual(0, code);
         Assert.Contains("import <file>", said, StringComparison.Ordinal);
     }
@@ -82,7 +82,7 @@ public sealed class ImportingAFile(ClientAndStack both)
     [Fact]
     public async Task A_command_that_there_is_not_is_said_with_those_that_there_are()
     {
-        var (code, said) = await RunAsync(new Dictionary<string, string?>(), "imprt");
+        var (code, said) = await both.RunScriptAsync(new Dictionary<string, string?>(), "imprt");
         Assert.Equal(1, code);
         Assert.Contains("error: there is no command 'imprt'", said, StringComparison.Ordinal);
         Assert.Contains("import FILE", said, StringComparison.Ordinal);
@@ -94,7 +94,7 @@ public sealed class ImportingAFile(ClientAndStack both)
         await File.WriteAllTextAsync(file, yaml, Ct);
         try
         {
-            return await RunAsync(
+            return await both.RunScriptAsync(
                 new Dictionary<string, string?>
                 {
                     ["OS_AUTH_URL"] = new Uri(both.Stack.Api, "/identity").ToString(), ["OS_USERNAME"] = account.Name, ["OS_PROJECT_NAME"] = account.Name, ["OS_PASSWORD"] = account.Password,
@@ -105,25 +105,5 @@ public sealed class ImportingAFile(ClientAndStack both)
         {
             File.Delete(file);
         }
-    }
-
-    private async Task<(int Code, string Said)> RunAsync(Dictionary<string, string?> environment, params string[] words)
-    {
-        var start = new ProcessStartInfo(both.Script) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var word in words)
-        {
-            start.ArgumentList.Add(word);
-        }
-
-        foreach (var (name, value) in environment)
-        {
-            start.Environment[name] = value;
-        }
-
-        using var process = Process.Start(start)!;
-        var output = process.StandardOutput.ReadToEndAsync(Ct);
-        var error = await process.StandardError.ReadToEndAsync(Ct);
-        await process.WaitForExitAsync(Ct);
-        return (process.ExitCode, await output + error);
     }
 }

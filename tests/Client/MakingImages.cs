@@ -76,6 +76,8 @@ public sealed class MakingImages(ClientAndStack both)
     [InlineData("server image create --name \" blank \" web", "An invalid 'name' value was provided.")]
     [InlineData("server image create --property owner=me --name a web", "Attribute 'owner' is reserved")]
     [InlineData("server image create --property a=b", "the following arguments are required: <server>")]
+    [InlineData("server stop web", "There is no such action: os-stop. createImage is all that is done to servers here")]
+    [InlineData("image create --file /etc/hostname mine", "images are not uploaded here but made of servers, by their action createImage")]
     [InlineData("image show nowhere", "No Image found for nowhere")]
     [InlineData("volume snapshot show nowhere", "No snapshot with a name or ID of 'nowhere' exists.")]
     public async Task What_the_user_reads_when_it_goes_wrong(string command, string why) => (await Demo.RunAsync(command)).Fails(why);

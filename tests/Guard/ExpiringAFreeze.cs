@@ -1,5 +1,8 @@
+using System.Text.Json;
 using SnapshotFlow.Drivers.Leases;
+using SnapshotFlow.Model;
 using SnapshotFlow.Tests.Guard.Processes;
+using Temporalio.Testing;
 
 namespace SnapshotFlow.Tests.Guard;
 
@@ -59,6 +62,27 @@ public sealed class ExpiringAFreeze : IAsyncDisposable
     }
 
     [Fact]
+    public async Task What_the_guard_says_of_an_expired_freeze_leads_to_its_request_and_its_run()
+    {
+        var guard = await host.LiveGuardAsync(Ct, lines: "json-lines");
+        var guest = await host.GuestAsync(Ct);
+        var image = ImageId.New();
+        var request = $"req-{Guid.NewGuid()}";
+        await host.QuiesceAsync(guest, Deadline, image.ToString(), request);
+        await host.EndedAsync(guest.Server, Ct, image.ToString());
+
+        JsonElement said = default;
+        await Eventually.IsAsync("the guard says that it has thawed the guest", () => Ended(guard.Output) is { } line && (said = line).ValueKind is JsonValueKind.Object, Ct);
+
+        Assert.Equal(
+            (request, Names.CreateImageWorkflow(image), guest.Server.ToString(), "warning", true),
+            (Text(said, "request_id"), Text(said, "workflow_id"), Text(said, "server_id"), Text(said, "level"), said.GetProperty("was_frozen").GetBoolean()));
+        Assert.Equal(("their-own", "project"), (Text(said, "global_request_id"), Text(said, "project_id")));
+        Assert.Equal(ActivityEnvironment.DefaultInfo.WorkflowRunId, Text(said, "run_id"));
+        Assert.True(said.TryGetProperty("host", out _) && said.TryGetProperty("thawed_at", out _) && said.TryGetProperty("time", out _), said.ToString());
+    }
+
+    [Fact]
     public async Task A_guest_that_is_thawed_in_time_is_left_alone()
     {
         await host.LiveGuardAsync(Ct);
@@ -89,6 +113,12 @@ public sealed class ExpiringAFreeze : IAsyncDisposable
         Assert.InRange(guest.Freezes[1].Until!.Value - deadline.Milliseconds, -TestHost.ClockError, (long)FreezeGuard.Promise.TotalMilliseconds);
         await host.EndedAsync(guest.Server, Ct, "second");
     }
+
+    /// <summary>The line about a freeze whose deadline passed, once it is there.</summary>
+    private static JsonElement? Ended(string output) => output.Split('\n').Where(l => l.StartsWith('{')).Select(l => JsonDocument.Parse(l).RootElement)
+        .Where(l => l.GetProperty("event").GetInt32() == 112).Select(l => (JsonElement?)l).FirstOrDefault();
+
+    private static string? Text(JsonElement line, string field) => line.GetProperty(field).GetString();
 
     public ValueTask DisposeAsync() => host.DisposeAsync();
 }

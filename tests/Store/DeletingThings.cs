@@ -256,9 +256,14 @@ public sealed class DeletingThings : IClassFixture<StoreDatabase>
         var reserved = await keeping.VolumeAsync(change: v => v with { Status = "reserved" });
         var snapped = await keeping.VolumeAsync();
         await keeping.SnapshotAsync(snapped);
-        foreach (var volume in new[] { attached, migrating, reserved, snapped })
+        foreach (var (volume, why) in new[]
+                 {
+                     (attached, "its status is in-use, it is attached"), (migrating, "it is migrating"), (reserved, "its status is reserved"), (snapped, "it has snapshots"),
+                 })
         {
-            Assert.StartsWith("Invalid volume: Volume status must be available or error", await RefusesAsync(ErrorKind.InvalidRequest, () => keeping.Volumes.BeginDeleteVolumeAsync(Delete(volume))), StringComparison.Ordinal);
+            var said = await RefusesAsync(ErrorKind.InvalidRequest, () => keeping.Volumes.BeginDeleteVolumeAsync(Delete(volume)));
+            Assert.StartsWith("Invalid volume: Volume status must be available or error", said, StringComparison.Ordinal);
+            Assert.EndsWith($" Of volume {volume.Id}: {why}.", said, StringComparison.Ordinal);
             Assert.Equal(volume.Status, (await db.Volumes.FindAsync(volume.Id, None))!.Status);
         }
 

@@ -199,7 +199,7 @@ public sealed class MakingVolumes : IClassFixture<StoreDatabase>
 
         await db.Quotas.SetLimitAsync(image.Caller.ProjectId, Quota.Volumes, 5, None);
         var over = Restore(image);
-        Assert.Equal("Quota exceeded for resources: volumes", await RefusesAsync(ErrorKind.QuotaExceeded, () => keeping.Images.PrepareRestoreAsync(over)));
+        Assert.Equal("Quota exceeded for resources: volumes (volumes: 3 more, 3 of 5 taken)", await RefusesAsync(ErrorKind.QuotaExceeded, () => keeping.Images.PrepareRestoreAsync(over)));
         Assert.Null(await db.Operations.FindVisibleAsync(over.Operation, image.Caller, None));
 
         var stranger = Given.Member(Given.Project());

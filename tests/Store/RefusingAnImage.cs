@@ -201,17 +201,18 @@ public sealed class RefusingAnImage : IClassFixture<StoreDatabase>
         var records = await RecordKeeping.OnAsync(db);
         await db.Quotas.SetLimitAsync(records.Server.ProjectId, Quota.Gigabytes, 43, None);
         var before = await records.HoldingsAsync();
-        Assert.Equal((ErrorKind.QuotaExceeded, "Quota exceeded for resources: gigabytes"), await RecordKeeping.RefusedAsync(records.PlanAsync));
+        const string Over = "Quota exceeded for resources: gigabytes (gigabytes: 22 more, 22 of 43 taken)";
+        Assert.Equal((ErrorKind.QuotaExceeded, Over), await RecordKeeping.RefusedAsync(records.PlanAsync));
         var prepared = await records.PrepareAsync();
-        Assert.Equal((ErrorKind.QuotaExceeded, "Quota exceeded for resources: gigabytes"), await RecordKeeping.RefusedAsync(() => records.CheckQuotaAsync(prepared)));
+        Assert.Equal((ErrorKind.QuotaExceeded, Over), await RecordKeeping.RefusedAsync(() => records.CheckQuotaAsync(prepared)));
         await records.ReleaseQuotaAsync();
         await records.ReleaseServerAsync();
-        await records.CloseAsync(RunStatus.Refused, "Quota exceeded for resources: gigabytes");
+        await records.CloseAsync(RunStatus.Refused, Over);
 
         Assert.Equal(before, await records.HoldingsAsync());
         Assert.Null(await db.Actions.FindAsync(records.Server.Id, records.Input.RequestId, None));
         var run = (await db.Runs.FindVisibleAsync(records.Input.Image, records.Owner, None))!;
-        Assert.Equal((RunStatus.Refused, "Quota exceeded for resources: gigabytes"), (run.Status, run.Reason!.Message));
+        Assert.Equal((RunStatus.Refused, Over), (run.Status, run.Reason!.Message));
     }
 
     [Fact]

@@ -135,6 +135,52 @@ public sealed class TracingAWorkflow(TemporalServer server) : IClassFixture<Temp
     }
 
     [Fact]
+    public async Task A_run_that_nobody_traced_is_one_trace_too_when_another_worker_takes_it_over()
+    {
+        // As a schedule starts it: without a header.
+        var untraced = new TemporalClient(client.Connection, new());
+        var run = await untraced.StartWorkflowAsync((SampleWorkflow w) => w.RunAsync(true), new($"sample-{Guid.NewGuid()}", taskQueue));
+        using (var first = Worker())
+        {
+            await first.ExecuteAsync(async () => await UntilAsync(() => finished.Count(s => s.OperationName == "RunActivity:FailOnce") == 2), Ct);
+        }
+
+        using (var second = Worker())
+        {
+            await second.ExecuteAsync(
+                async () =>
+                {
+                    await run.SignalAsync(w => w.GoOnAsync());
+                    await run.GetResultAsync();
+                },
+                Ct);
+        }
+
+        var ofRun = finished.Where(s => s.GetTagItem("temporalWorkflowID") is string id && id == run.Id).ToList();
+        Assert.Equal(["CompleteWorkflow:Sample", "HandleSignal:GoOn", "ResumeWorkflow:Sample", "RunWorkflow:Sample"], ofRun.Where(s => s.ParentSpanId == default).Select(s => s.OperationName).Distinct().Order());
+        Assert.Single(ofRun.Select(s => s.TraceId).Distinct());
+        Assert.Single(Below(Below(Named(ofRun, "ResumeWorkflow:Sample").Single(), ofRun, "StartActivity:Succeed").Single(), ofRun, "RunActivity:Succeed"));
+    }
+
+    [Fact]
+    public async Task Every_attempt_at_an_activity_links_to_who_started_the_run_should_its_parent_die_unsent()
+    {
+        using (tests.StartActivity("request"))
+        {
+            await RunToTheEndAsync();
+        }
+
+        var trace = Trace();
+        var start = Named(trace, "StartWorkflow:Sample").Single();
+        var attempts = trace.Where(s => s.OperationName.StartsWith("RunActivity:", StringComparison.Ordinal)).ToList();
+        Assert.Equal(3, attempts.Count);
+        Assert.All(attempts, a => Assert.Equal(start.Context.SpanId, Assert.Single(a.Links).Context.SpanId));
+        Assert.All(attempts, a => Assert.Equal(start.TraceId, Assert.Single(a.Links).Context.TraceId));
+        // Its own parent is who started it, and was not the worker's to lose.
+        Assert.Empty(Named(trace, "RunWorkflow:Sample").Single().Links);
+    }
+
+    [Fact]
     public async Task An_update_and_a_signal_are_spans_below_their_own_callers()
     {
         using var worker = Worker();

@@ -41,7 +41,7 @@ public sealed class CountingQuota
         var deltas = Quota.Of([Cut("p", 10, "fast")]);
         var levels = deltas.Select(d => new QuotaLevel("p", d.Resource, d.Resource.EndsWith("fast", StringComparison.Ordinal) ? 0 : -1, 0, 0));
         var e = Quota.Exceeded(Quota.Overruns(deltas, levels));
-        Assert.Equal((ErrorKind.QuotaExceeded, "Quota exceeded for resources: gigabytes_fast, snapshots_fast"), (e.Kind, e.Message));
+        Assert.Equal((ErrorKind.QuotaExceeded, "Quota exceeded for resources: gigabytes_fast, snapshots_fast (gigabytes_fast: 10 more, 0 of 0 taken; snapshots_fast: 1 more, 0 of 0 taken)"), (e.Kind, e.Message));
     }
 
     [Fact]

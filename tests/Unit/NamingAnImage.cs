@@ -47,7 +47,7 @@ public sealed class NamingAnImage
     [InlineData(243)]
     [InlineData(255)]
     public void A_name_that_leaves_no_room_for_the_snapshots_names_is_refused_and_says_so(int length) =>
-        Assert.Contains("leaves 242 for the name of the image", ImageNames.Problem(new string('x', length)), StringComparison.Ordinal);
+        Assert.Contains("characters and may have 242: each volume snapshot is named", ImageNames.Problem(new string('x', length)), StringComparison.Ordinal);
 
     [Fact]
     public void The_longest_name_makes_the_longest_snapshot_name() =>

@@ -40,6 +40,24 @@ public sealed class FailingAnImage(CreateImageFixture fixture) : IClassFixture<C
     }
 
     [Fact]
+    public async Task A_run_that_fails_goes_on_for_whoever_asks_until_its_record_is_closed()
+    {
+        var cloud = fixture.Use(new());
+        var closing = Fault.Holds();
+        cloud.Script("CreateVolumeSnapshot", Fault.Fails(), Fault.Fails(), Fault.Fails());
+        cloud.Script("CloseRun", closing);
+        var run = await fixture.StartAsync(cloud.Request());
+        await closing.Reached;
+
+        var before = await run.QueryAsync(w => w.Progress());
+        closing.Release();
+        await Assert.ThrowsAsync<WorkflowFailedException>(() => run.GetResultAsync());
+        var after = await run.QueryAsync(w => w.Progress());
+
+        Assert.Equal((RunStatus.Running, RunStatus.Failed, RunStatus.Failed), (before.Status, cloud.Closed!.Status, after.Status));
+    }
+
+    [Fact]
     public async Task Whoever_hears_of_a_refusal_finds_nothing_left_of_it()
     {
         var cloud = fixture.Use(new());

@@ -27,7 +27,7 @@ public sealed class ResourceFixture : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         environment = await TemporalEnvironment.StartAsync();
-        var control = new TemporalWorkerOptions(Names.ControlQueue)
+        var control = new TemporalWorkerOptions(Names.ControlQueue) { Interceptors = [new StepDetails()] }
             .AddWorkflow<CreateVolumeSnapshotWorkflow>().AddWorkflow<DeleteSnapshotWorkflow>().AddWorkflow<DeleteImageWorkflow>()
             .AddWorkflow<RestoreImageWorkflow>().AddWorkflow<CreateVolumeWorkflow>().AddWorkflow<DeleteVolumeWorkflow>().AddWorkflow<ReconcileWorkflow>();
         Looks = new(() => current, Client);

@@ -7,9 +7,6 @@ namespace SnapshotFlow.Workers.Doctor;
 /// <summary>The database: whether it answers, is of this build's shape, and what its records say about the product.</summary>
 internal sealed class DatabaseChecks(string connectionString, TimeProvider time)
 {
-    private const int OldestMajor = 14;
-    private static readonly TimeSpan LongestLag = TimeSpan.FromMinutes(5);
-
     /// <summary>The task queues that hosts and back ends of the records are served on; none while the records cannot be read.</summary>
     public IReadOnlyList<string> Places { get; private set; } = [];
 
@@ -45,9 +42,7 @@ internal sealed class DatabaseChecks(string connectionString, TimeProvider time)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         var where = $"{connection.Host}:{connection.Port}/{connection.Database}";
-        found.Add(connection.PostgreSqlVersion.Major >= OldestMajor
-            ? Diagnosis.Ok("database", where, $"PostgreSQL {connection.PostgreSqlVersion} answers")
-            : Diagnosis.Warning("database", where, $"PostgreSQL {connection.PostgreSqlVersion} is older than what this is proven with", $"upgrade to {OldestMajor} or later"));
+        found.Add(Judgement.Server(where, connection.PostgreSqlVersion));
 
         await using var clock = new NpgsqlCommand("SELECT clock_timestamp()", connection);
         var asked = time.GetUtcNow();
@@ -58,10 +53,7 @@ internal sealed class DatabaseChecks(string connectionString, TimeProvider time)
             "SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int, current_setting('max_connections')::int", connection);
         await using var row = await connections.ExecuteReaderAsync(ct);
         await row.ReadAsync(ct);
-        var (used, most) = (row.GetInt32(0), row.GetInt32(1));
-        found.Add(used < 0.8 * most
-            ? Diagnosis.Ok("database", where, $"{used} of {most} connections are used")
-            : Diagnosis.Warning("database", where, $"{used} of {most} connections are used", "raise max_connections, or lower Maximum Pool Size in Store__ConnectionString"));
+        found.Add(Judgement.Connections(where, row.GetInt32(0), row.GetInt32(1)));
     }
 
     private async Task RecordsAsync(Database database, List<Diagnosis> found, CancellationToken ct)
@@ -70,21 +62,8 @@ internal sealed class DatabaseChecks(string connectionString, TimeProvider time)
         {
             var places = new ReconciliationStore(database);
             Places = [.. (await places.HostsAsync(ct)).Select(Names.ComputeQueue), .. (await places.BackendsAsync(ct)).Select(Names.VolumeQueue)];
-            found.Add(Places.Count > 0
-                ? Diagnosis.Ok("records", "places", $"{Places.Count} hosts and back ends have to be served")
-                : Diagnosis.Warning("records", "places", "no server and no volume is registered, so no host and no back end is looked at", "register them: ./snapshotflow import FILE (docs/inventory.md)"));
-            var levels = await new OperationsStore(database).ReadAsync(ct);
-            var findings = levels.Findings.Sum(f => f.Value);
-            var lag = levels.OldestUndeliveredAt is { } oldest ? time.GetUtcNow() - oldest : TimeSpan.Zero;
-            found.Add(levels.WithLeftovers == 0
-                ? Diagnosis.Ok("records", "runs", $"{levels.Running} go on, none left anything behind")
-                : Diagnosis.Warning("records", "runs", $"{levels.WithLeftovers} left something behind", "see GET /runs?status=compensation_failed&all_projects=1 and the runbook's leftovers"));
-            found.Add(findings == 0
-                ? Diagnosis.Ok("records", "findings", "the reconciler has found nothing out of order")
-                : Diagnosis.Warning("records", "findings", string.Join(", ", levels.Findings.Select(f => $"{f.Value} {f.Key.ToText()}")), "see GET /admin/findings?open=1 and the runbook's findings"));
-            found.Add(lag < LongestLag
-                ? Diagnosis.Ok("records", "notifications", $"{levels.Undelivered} wait to be delivered")
-                : Diagnosis.Warning("records", "notifications", $"the oldest of {levels.Undelivered} has waited {lag.TotalMinutes:0} min", "see what the control workers log about Notifications__WebhookUrl"));
+            found.Add(Judgement.Places(Places.Count));
+            found.AddRange(Judgement.Records(await new OperationsStore(database).ReadAsync(ct), time.GetUtcNow()));
         }
         catch (SnapshotFlowException e)
         {

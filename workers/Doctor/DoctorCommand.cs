@@ -7,13 +7,14 @@ namespace SnapshotFlow.Workers.Doctor;
 /// <c>snapshotflow-workers doctor</c>: looks at everything that has to work together, from wherever the database and Temporal can be reached, changes nothing, and says
 /// what to do about each thing it finds. The exit code is the worst: 0 well, 1 warnings, 2 errors; 64 when it was called wrongly.
 /// </summary>
-internal static class DoctorCommand
+public static class DoctorCommand
 {
     private const int Usage = 64; // EX_USAGE of sysexits.h
     private const string Json = "--json";
 
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
+    /// <summary>Looks and reports; the exit code.</summary>
     public static async Task<int> RunAsync(IReadOnlyList<string> args, IConfiguration configuration, bool development)
     {
         if (args.FirstOrDefault(a => a != Json) is { } unknown)
@@ -51,7 +52,7 @@ internal static class DoctorCommand
     }
 
     /// <summary>What this machine's own workers would be told, where they are configured by the same environment.</summary>
-    private static IEnumerable<Diagnosis> Configuration(IConfiguration configuration, bool development)
+    public static IEnumerable<Diagnosis> Configuration(IConfiguration configuration, bool development)
     {
         if (configuration["Workers:Roles"] is not { Length: > 0 } roles)
         {

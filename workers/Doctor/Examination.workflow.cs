@@ -1,3 +1,4 @@
+using SnapshotFlow.Workflows;
 using SnapshotFlow.Workflows.Contracts;
 using Temporalio.Exceptions;
 using Temporalio.Workflows;
@@ -30,7 +31,7 @@ public sealed class ExaminationWorkflow
         {
             var facts = await Workflow.ExecuteActivityAsync(
                 (IExaminationActivities a) => a.ExamineAsync(),
-                new() { TaskQueue = queue, ScheduleToStartTimeout = ToBegin, StartToCloseTimeout = ToAnswer, RetryPolicy = new() { MaximumAttempts = 1 }, Summary = $"examine {queue}" });
+                new() { TaskQueue = queue, ScheduleToStartTimeout = ToBegin, StartToCloseTimeout = ToAnswer, RetryPolicy = new() { MaximumAttempts = 1 }, Summary = Summaries.Fit($"examine {queue}") });
             return new(queue, facts, asked, Workflow.UtcNow, null);
         }
         catch (ActivityFailureException e)

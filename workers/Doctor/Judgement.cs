@@ -1,10 +1,11 @@
 using System.Globalization;
+using SnapshotFlow.Model;
 using SnapshotFlow.Workflows.Contracts;
 
 namespace SnapshotFlow.Workers.Doctor;
 
-/// <summary>Which numbers are well and which are not.</summary>
-public static class Judgement
+/// <summary>What is well and what is not, of what the looks have seen; it looks at nothing itself.</summary>
+public static partial class Judgement
 {
     /// <summary>No verdict and no freeze deadline depends on two machines' clocks (decision 4). The times that are recorded and shown do, and tokens end by them.</summary>
     private static readonly TimeSpan ClockWarning = TimeSpan.FromSeconds(1);
@@ -41,6 +42,41 @@ public static class Judgement
             : disk.FreeBytes < DiskWarningShare * disk.TotalBytes ? Diagnosis.Warning("disk", place, found, "make space, or give it more, before snapshots fail")
             : Diagnosis.Ok("disk", place, found);
     }
+
+    /// <summary>A host or a back end, by what its own worker says of it.</summary>
+    public static IEnumerable<Diagnosis> Place(ExaminedPlace place)
+    {
+        if (place.Facts is not { } facts)
+        {
+            yield return Diagnosis.Error("pollers", place.Queue, $"its worker does not answer: {place.Silence}", $"see what the {Role(place.Queue)} logs; one of an older version does not know the question");
+            yield break;
+        }
+
+        yield return Clock(place.Queue, "Temporal", facts.Now, place.AskedAt, place.AnsweredAt);
+        if (facts.Guard is { } guard)
+        {
+            yield return guard switch
+            {
+                { Doubt: { } doubt } => Diagnosis.Error("guards", place.Queue, doubt, "start snapshotflow-guard on that host; until then no guest of it is frozen"),
+                { Overdue: > 0 } => Diagnosis.Error("guards", place.Queue, $"{guard.Overdue} guests are past their deadline and not thawed", "see the runbook, \"Guest frozen\""),
+                { Unreadable: > 0 } => Diagnosis.Warning("guards", place.Queue, $"{guard.Unreadable} files among the leases are none", "see the runbook, \"Lease that cannot be read\""),
+                _ => Diagnosis.Ok("guards", place.Queue, $"alive, {guard.Open} guests under a lease"),
+            };
+        }
+        else
+        {
+            yield return facts.BackendProblem is { } problem
+                ? Diagnosis.Error("drivers", place.Queue, problem, "correct Volume__Backends of that worker, or bring the back end up")
+                : Diagnosis.Ok("drivers", place.Queue, "configured, and the back end can be used");
+        }
+
+        if (facts.Disk is { } disk)
+        {
+            yield return Disk(place.Queue, disk);
+        }
+    }
+
+    private static string Role(string queue) => queue == Names.ControlQueue ? "control worker" : queue.StartsWith("compute.", StringComparison.Ordinal) ? "compute worker of that host" : "volume worker of that back end";
 
     private static string Gib(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / (1024.0 * 1024 * 1024):0.0} GiB");
 }

@@ -67,7 +67,10 @@ public sealed record ProbeGuestInput(ServerId Server, string? AgentAddress);
 /// <param name="RunToken">Names the holder of the freeze. The same token again is the same freeze; another token is refused.</param>
 /// <param name="Deadline">Longest freeze, counted from before the freeze call.</param>
 /// <param name="RequestId">The request that asked for it, for the log of the guard; null in histories of before the guard was told.</param>
-public sealed record QuiesceInput(ServerId Server, string AgentAddress, string RunToken, TimeSpan Deadline, string? RequestId = null);
+/// <param name="GlobalRequestId">The caller's own id of that request, likewise.</param>
+/// <param name="ProjectId">The project that it was asked for, likewise.</param>
+public sealed record QuiesceInput(
+    ServerId Server, string AgentAddress, string RunToken, TimeSpan Deadline, string? RequestId = null, string? GlobalRequestId = null, string? ProjectId = null);
 
 /// <summary>The guest is frozen.</summary>
 /// <param name="FrozenAt">When the agent confirmed, clock of the compute host.</param>

@@ -14,6 +14,32 @@ internal static class FreePorts
     /// <summary>Linux's default. Source: ip(7), ip_local_port_range.</summary>
     private const int FirstOfConnections = 32_768;
 
+    /// <summary>Refuses a port that something listens on, or that may not be listened on, before anything is started that would meet it.</summary>
+    /// <param name="port">The port; null when any will do.</param>
+    /// <param name="option">Who chose it: an option of the command line, or a key of the settings.</param>
+    /// <exception cref="StackException">It cannot be had.</exception>
+    public static void Require(int? port, string option)
+    {
+        if (port is not { } wanted)
+        {
+            return;
+        }
+
+        try
+        {
+            using var listener = new TcpListener(IPAddress.Loopback, wanted);
+            listener.Start();
+        }
+        catch (SocketException e)
+        {
+            throw new StackException(
+                e.SocketErrorCode is SocketError.AddressAlreadyInUse
+                    ? $"{option} {wanted} is taken: something listens on 127.0.0.1:{wanted} already. Stop it, give another port, or none to have a free one"
+                    : $"{option} {wanted} cannot be listened on: {e.Message}. Give another port, or none to have a free one",
+                e);
+        }
+    }
+
     /// <summary>Different free ports, as many as asked for.</summary>
     public static int[] Take(int count)
     {

@@ -71,6 +71,9 @@ public sealed class TemporalServer : IAsyncDisposable
         };
     }
 
+    /// <summary>Whether the environment names a server, so that none is started.</summary>
+    public static bool IsGiven => Variable("TEMPORAL_ADDRESS") is not null;
+
     /// <summary>Starts it again after its end. Says nothing about readiness; clients connect again by themselves.</summary>
     public async Task StartAgainAsync() =>
         Process = await (Process ?? throw new StackException($"Temporal ({Description}) was not started here")).StartAgainAsync();

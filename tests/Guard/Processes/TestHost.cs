@@ -57,11 +57,14 @@ internal sealed class TestHost : IAsyncDisposable
     }
 
     /// <summary>Starts a guard without waiting for it.</summary>
-    public ChildProgram Guard(string roles = "guard")
+    /// <param name="roles">What it is told to be.</param>
+    /// <param name="lines">How it writes its log: for people, or as in production.</param>
+    public ChildProgram Guard(string roles = "guard", string lines = "simple")
     {
         var guard = ChildProgram.Start("snapshotflow-workers", [], new Dictionary<string, string>
         {
             ["Workers__Roles"] = roles,
+            ["Logging__Console__FormatterName"] = lines,
             ["Compute__Host"] = "test",
             ["Compute__LeaseDirectory"] = LeaseDirectory,
         });
@@ -70,9 +73,9 @@ internal sealed class TestHost : IAsyncDisposable
     }
 
     /// <summary>Starts a guard and waits for its sign of life.</summary>
-    public async Task<ChildProgram> LiveGuardAsync(CancellationToken ct)
+    public async Task<ChildProgram> LiveGuardAsync(CancellationToken ct, string lines = "simple")
     {
-        var guard = Guard();
+        var guard = Guard(lines: lines);
         await LeadsAsync(guard, ct);
         return guard;
     }
@@ -95,10 +98,11 @@ internal sealed class TestHost : IAsyncDisposable
         return holder;
     }
 
-    public Task<QuiesceResult> QuiesceAsync(GuestProcess guest, TimeSpan deadline, string token = "run") => QuiesceAsync(guest.Server, guest.Address, deadline, token);
+    public Task<QuiesceResult> QuiesceAsync(GuestProcess guest, TimeSpan deadline, string token = "run", string? request = null) =>
+        QuiesceAsync(guest.Server, guest.Address, deadline, token, request);
 
-    public Task<QuiesceResult> QuiesceAsync(ServerId server, string address, TimeSpan deadline, string token = "run") =>
-        new ActivityEnvironment().RunAsync(() => Worker.QuiesceAsync(new(server, address, token, deadline)));
+    public Task<QuiesceResult> QuiesceAsync(ServerId server, string address, TimeSpan deadline, string token = "run", string? request = null) =>
+        new ActivityEnvironment().RunAsync(() => Worker.QuiesceAsync(new(server, address, token, deadline, request, "their-own", "project")));
 
     public Task<UnquiesceResult> UnquiesceAsync(GuestProcess guest, string token = "run") => UnquiesceAsync(guest.Server, guest.Address, token);
 

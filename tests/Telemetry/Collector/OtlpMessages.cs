@@ -5,7 +5,7 @@ namespace SnapshotFlow.Tests.Telemetry.Collector;
 /// <summary>A span as it arrived.</summary>
 public sealed record ReceivedSpan(
     string Service, string Scope, string Name, string TraceId, string SpanId, string ParentId, ulong Start, ulong End, int Status,
-    IReadOnlyDictionary<string, string> Attributes, IReadOnlyList<string> LinkedTraces, IReadOnlyDictionary<string, string> Resource)
+    IReadOnlyDictionary<string, string> Attributes, IReadOnlyList<string> LinkedSpans, IReadOnlyDictionary<string, string> Resource)
 {
     /// <summary>STATUS_CODE_ERROR.</summary>
     public bool Failed => Status == 2;
@@ -30,7 +30,7 @@ internal static class OtlpMessages
                 {
                     yield return new(
                         service, scope, Text(span, 5), Hex(span, 1), Hex(span, 2), Hex(span, 4), Fixed(span, 7), Fixed(span, 8),
-                        (int)Messages(span, 15).Select(s => Number(s, 3)).FirstOrDefault(), Attributes(span, 9), [.. Messages(span, 13).Select(l => Hex(l, 1))], resource);
+                        (int)Messages(span, 15).Select(s => Number(s, 3)).FirstOrDefault(), Attributes(span, 9), [.. Messages(span, 13).Select(l => Hex(l, 2))], resource);
                 }
             }
         }
