@@ -32,11 +32,11 @@ internal sealed class Heartbeats(TimeProvider time)
         using var timer = new PeriodicTimer(Interval, time);
         try
         {
-            do
+            // Not at once: the start of an attempt is a sign of life too, and what a frozen guest waits for is mostly over before a heartbeat is due.
+            while (await timer.WaitForNextTickAsync(ended))
             {
                 context.Heartbeat(details?.Invoke() is { } detail ? [detail] : []);
             }
-            while (await timer.WaitForNextTickAsync(ended));
         }
         catch (OperationCanceledException)
         {

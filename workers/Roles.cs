@@ -21,6 +21,8 @@ namespace SnapshotFlow.Workers;
 /// <summary>Which activities and workflows each role serves, and on which task queue.</summary>
 internal static class Roles
 {
+    private const int Pollers = 16;
+
     /// <summary>One connection to Temporal for all roles, made when the first worker starts.</summary>
     public static void AddTemporal(this IServiceCollection services, TemporalClientConnectOptions temporal) =>
         services.AddTemporalClient().Configure<IServiceProvider>((options, provider) =>
@@ -115,6 +117,8 @@ internal static class Roles
                 services.Worker(configuration, Names.VolumeQueue(backend.Name)).ConfigureOptions().PostConfigure<IServiceProvider>((options, provider) =>
                 {
                     var (driver, time) = (provider.GetRequiredKeyedService<IVolumeDriver>(backend.Name), provider.GetRequiredService<TimeProvider>());
+                    // A guest stands still until the last of its cuts is fetched: all of them at once, where the SDK's own five would come back for more.
+                    options.MaxConcurrentActivityTaskPolls = Pollers;
                     options.AddAllActivities(new VolumeActivities(driver, time));
                     options.AddAllActivities(new VolumeCloneActivities(driver, time));
                     options.AddAllActivities(ExaminationActivities.OfBackend(driver, backend.Root, time));
