@@ -21,6 +21,7 @@ namespace SnapshotFlow.Workers;
 /// <summary>Which activities and workflows each role serves, and on which task queue.</summary>
 internal static class Roles
 {
+    /// <summary>As many cuts as one image mostly needs are fetched at once.</summary>
     private const int Pollers = 16;
 
     /// <summary>One connection to Temporal for all roles, made when the first worker starts.</summary>
