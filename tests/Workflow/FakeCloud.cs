@@ -14,6 +14,7 @@ public sealed class FakeCloud
     private readonly Lock gate = new();
     private readonly List<string> journal = [];
     private readonly Dictionary<string, Queue<Fault>> faults = [];
+    private DateTimeOffset frozenAt;
 
     public ServerId Server { get; } = ServerId.New();
 
@@ -178,6 +179,7 @@ public sealed class FakeCloud
         Freezes++;
         AskedDeadline = deadline;
         var now = TimeProvider.System.GetUtcNow() + HostClockError;
+        frozenAt = now;
         return new(now, now + deadline);
     }
 
@@ -193,7 +195,7 @@ public sealed class FakeCloud
         var now = TimeProvider.System.GetUtcNow();
         var was = Frozen;
         Frozen = false;
-        return ThawTruth(new(was, was ? now : null, now, LeaseExpired: false, null));
+        return ThawTruth(new(was, was ? frozenAt : null, now, LeaseExpired: false, null));
     }
 
     public VolumeCut Cut(VolumeSnapshotInput input)
