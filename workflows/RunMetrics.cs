@@ -57,7 +57,8 @@ public static class RunMetrics
     /// <summary>Counts a freeze that is over.</summary>
     internal static void Thawed(QuiesceResult? frozen, UnquiesceResult thawed)
     {
-        if ((thawed.FrozenAt ?? frozen?.FrozenAt) is { } since)
+        // A clock that was set back in between tells nothing, and a meter refuses what is negative: the thaw must not fail by that.
+        if ((thawed.FrozenAt ?? frozen?.FrozenAt) is { } since && since <= thawed.ThawedAt)
         {
             Workflow.MetricMeter.CreateHistogram<double>(FreezeDuration, "s", "How long guests stood still").Record((thawed.ThawedAt - since).TotalSeconds);
         }

@@ -63,6 +63,18 @@ public sealed class CountingRuns : IClassFixture<CreateImageFixture>, IDisposabl
     }
 
     [Fact]
+    public async Task A_host_clock_that_was_set_back_between_freeze_and_thaw_fails_no_run_and_counts_no_duration()
+    {
+        var cloud = fixture.Use(new() { ThawTruth = truth => truth with { FrozenAt = truth.ThawedAt.AddSeconds(1) } });
+
+        var end = await (await fixture.StartAsync(cloud.Request())).GetResultAsync();
+
+        Assert.Equal(RunStatus.Completed, end.Status);
+        await OfAsync(RunMetrics.Runs);
+        Assert.Empty(All(RunMetrics.FreezeDuration));
+    }
+
+    [Fact]
     public async Task What_could_not_be_removed_is_a_leftover_of_the_undo_that_failed()
     {
         var cloud = fixture.Use(new());
