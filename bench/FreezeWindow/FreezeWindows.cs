@@ -45,36 +45,33 @@ internal static class FreezeWindows
         {
             IVolumeDriver driver = backend == "rbd" ? new RbdVolumeDriver(rbd!, TimeProvider.System) : stack.Storage.Driver;
             await driver.CheckAsync(ct);
+            var windows = new List<Window>();
             foreach (var count in (int[])[1, 4, 8, 16])
             {
-                var server = await RegisterAsync(stack, driver, $"{stack.Host}@{backend}", count, ct);
-                Samples frozen = new(), slowest = new(), rest = new(), heard = new(), around = new(), thaw = new();
-                for (var i = -WarmUp; i < rounds; i++)
+                windows.Add(new(count, await RegisterAsync(stack, driver, $"{stack.Host}@{backend}", count, ct)));
+            }
+
+            // In turns, so that no number of volumes has the warmer processes or the quieter machine.
+            for (var i = -WarmUp; i < rounds; i++)
+            {
+                foreach (var window in windows)
                 {
-                    var image = await tenant.CreateImageAsync(server, $"{backend}-{count}-{i}", ct);
+                    var image = await tenant.CreateImageAsync(window.Server, $"{backend}-{window.Volumes}-{i}", ct);
                     var run = await tenant.WaitForEndAsync(image, TimeSpan.FromMinutes(2), ct);
                     var evidence = run is { Status: "completed", Evidence: { Consistency: "application", FreezeMs: not null } found }
                         ? found : throw new InvalidOperationException($"image {image} is {run.Status}, {run.Evidence?.Consistency}: {run.Reason?.Message}{run.Evidence?.Reason}");
-                    var driverTime = evidence.Cuts.Max(c => c.DurationMs);
                     if (i >= 0)
                     {
-                        frozen.Add(evidence.FreezeMs!.Value);
-                        slowest.Add(driverTime);
-                        rest.Add(evidence.FreezeMs.Value - driverTime);
                         // The run's clock is this machine's, read when a task of the run begins.
-                        var (goesOn, asksForThaw) = (run.Steps.Single(s => s.Step == "Quiesce").EndedAt!.Value, run.Steps.Single(s => s.Step == "Unquiesce").StartedAt);
-                        heard.Add((goesOn - evidence.FrozenAt!.Value).TotalMilliseconds);
-                        around.Add((asksForThaw - goesOn).TotalMilliseconds - driverTime);
-                        thaw.Add((evidence.ThawedAt!.Value - asksForThaw).TotalMilliseconds);
+                        window.Add(evidence, run.Steps.Single(s => s.Step == "Quiesce").EndedAt!.Value, run.Steps.Single(s => s.Step == "Unquiesce").StartedAt);
                     }
 
                     await Task.WhenAll(evidence.Cuts.Select(c => driver.DeleteSnapshotAsync(
                         VolumeId.Parse(c.VolumeId, CultureInfo.InvariantCulture), SnapshotId.Parse(c.SnapshotId, CultureInfo.InvariantCulture), ct)));
                 }
-
-                Console.WriteLine($"| {backend} | {count} | {frozen} | {slowest} | {rest} | {heard} | {around} | {thaw} |");
             }
 
+            windows.ForEach(window => Console.WriteLine($"| {backend} | {window}"));
             (driver as IDisposable)?.Dispose();
         }
 

@@ -110,21 +110,7 @@ public sealed class TracingAWorkflow(TemporalServer server) : IClassFixture<Temp
             run = await client.StartWorkflowAsync((SampleWorkflow w) => w.RunAsync(true), new($"sample-{Guid.NewGuid()}", taskQueue));
         }
 
-        using (var first = Worker())
-        {
-            await first.ExecuteAsync(async () => await UntilAsync(() => finished.Count(s => s.OperationName == "RunActivity:FailOnce") == 2), Ct);
-        }
-
-        using (var second = Worker())
-        {
-            await second.ExecuteAsync(
-                async () =>
-                {
-                    await run.SignalAsync(w => w.GoOnAsync());
-                    await run.GetResultAsync();
-                },
-                Ct);
-        }
+        await BeTakenOverAsync(run);
 
         var trace = Trace();
         var start = Named(trace, "StartWorkflow:Sample").Single();
@@ -140,21 +126,7 @@ public sealed class TracingAWorkflow(TemporalServer server) : IClassFixture<Temp
         // As a schedule starts it: without a header.
         var untraced = new TemporalClient(client.Connection, new());
         var run = await untraced.StartWorkflowAsync((SampleWorkflow w) => w.RunAsync(true), new($"sample-{Guid.NewGuid()}", taskQueue));
-        using (var first = Worker())
-        {
-            await first.ExecuteAsync(async () => await UntilAsync(() => finished.Count(s => s.OperationName == "RunActivity:FailOnce") == 2), Ct);
-        }
-
-        using (var second = Worker())
-        {
-            await second.ExecuteAsync(
-                async () =>
-                {
-                    await run.SignalAsync(w => w.GoOnAsync());
-                    await run.GetResultAsync();
-                },
-                Ct);
-        }
+        await BeTakenOverAsync(run);
 
         var ofRun = finished.Where(s => s.GetTagItem("temporalWorkflowID") is string id && id == run.Id).ToList();
         Assert.Equal(["CompleteWorkflow:Sample", "HandleSignal:GoOn", "ResumeWorkflow:Sample", "RunWorkflow:Sample"], ofRun.Where(s => s.ParentSpanId == default).Select(s => s.OperationName).Distinct().Order());
@@ -293,6 +265,26 @@ public sealed class TracingAWorkflow(TemporalServer server) : IClassFixture<Temp
                 return run;
             },
             Ct);
+    }
+
+    /// <summary>One worker begins the run, another ends it.</summary>
+    private async Task BeTakenOverAsync(WorkflowHandle<SampleWorkflow, string> run)
+    {
+        using (var first = Worker())
+        {
+            await first.ExecuteAsync(async () => await UntilAsync(() => finished.Count(s => s.OperationName == "RunActivity:FailOnce") == 2), Ct);
+        }
+
+        using (var second = Worker())
+        {
+            await second.ExecuteAsync(
+                async () =>
+                {
+                    await run.SignalAsync(w => w.GoOnAsync());
+                    await run.GetResultAsync();
+                },
+                Ct);
+        }
     }
 
     private TemporalWorker Worker(int maxCachedWorkflows = 100) => new(
