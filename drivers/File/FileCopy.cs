@@ -23,6 +23,7 @@ internal static class FileCopy
         var reported = time.GetTimestamp();
         for (long at = 0; Libc.Seek(from, at, Libc.SeekData, path) is { } data && data < size;)
         {
+            ct.ThrowIfCancellationRequested();
             at = data;
             var end = Math.Min(size, Libc.Seek(from, data, Libc.SeekHole, path) ?? size);
             while (at < end)

@@ -202,23 +202,28 @@ public abstract class GroupSnapshotContract : IAsyncLifetime
                 }
             }
         }, Ct, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        for (var round = 0; round < 3; round++)
+        try
         {
-            var cut = await Groups.CreateGroupSnapshotAsync([.. members.Select(m => m with { Snapshot = SnapshotId.New() })], Ct);
-            var numbers = new List<long>();
-            foreach (var snapshot in cut)
+            for (var round = 0; round < 3; round++)
             {
-                var clone = VolumeId.New();
-                await driver.CreateVolumeFromSnapshotAsync(clone, snapshot.Volume, snapshot.Snapshot, Size, null, Ct);
-                numbers.Add(BitConverter.ToInt64(Read(clone, 0, 8)));
+                var cut = await Groups.CreateGroupSnapshotAsync([.. members.Select(m => m with { Snapshot = SnapshotId.New() })], Ct);
+                var numbers = new List<long>();
+                foreach (var snapshot in cut)
+                {
+                    var clone = VolumeId.New();
+                    await driver.CreateVolumeFromSnapshotAsync(clone, snapshot.Volume, snapshot.Snapshot, Size, null, Ct);
+                    numbers.Add(BitConverter.ToInt64(Read(clone, 0, 8)));
+                }
+
+                Assert.Equal(numbers.OrderDescending(), numbers);
+                Assert.InRange(numbers[0] - numbers[^1], 0, 1);
             }
-
-            Assert.Equal(numbers.OrderDescending(), numbers);
-            Assert.InRange(numbers[0] - numbers[^1], 0, 1);
         }
-
-        await stop.CancelAsync();
-        await writing;
+        finally
+        {
+            await stop.CancelAsync();
+            await writing;
+        }
     }
 
     [Fact]

@@ -26,7 +26,7 @@ public abstract partial class VolumeDriverContract
         Write(volume, Size - 4, Text("tail"));
         var clone = await CloneAsync(await CutAsync(volume), Size + MiB + 1);
         Assert.Equal(Text("tail"), Read(clone, Size - 4, 4));
-        Assert.All(Read(clone, Size, MiB + 1), b => Assert.Equal(0, b));
+        Assert.False(Read(clone, Size, MiB + 1).AsSpan().ContainsAnyExcept((byte)0));
         Write(clone, Size + MiB, [1]);
         Assert.Equal(Size + MiB + 1, (await CutAsync(clone)).SizeBytes);
     }

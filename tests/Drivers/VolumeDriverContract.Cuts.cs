@@ -126,13 +126,19 @@ public abstract partial class VolumeDriverContract
             }
         }, Ct, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         var cuts = new List<CreatedSnapshot>();
-        for (var i = 0; i < 10; i++)
+        try
         {
-            cuts.Add(await CutAsync(volume));
+            for (var i = 0; i < 10; i++)
+            {
+                cuts.Add(await CutAsync(volume));
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await writing;
         }
 
-        await stop.CancelAsync();
-        await writing;
         foreach (var cut in cuts)
         {
             var clone = await CloneAsync(cut);
