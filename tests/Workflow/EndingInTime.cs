@@ -297,7 +297,7 @@ public sealed class EndingInTimeOnARealHost(HostFixture site) : IClassFixture<Ho
     [Fact]
     public async Task A_worker_with_changed_code_cannot_go_on_with_a_frozen_run_yet_the_guest_is_thawed_and_the_right_code_ends_the_run()
     {
-        var cloud = await site.UseAsync(new FaultRule { Operation = VolumeOperation.CreateSnapshot, Fault = VolumeFault.Hang });
+        var cloud = await site.UseAsync(new FaultRule { Operation = VolumeOperation.CreateGroupSnapshot, Fault = VolumeFault.Hang });
         var run = await site.StartAsync(cloud.Request(deadline: TimeSpan.FromSeconds(6)));
         await Eventually.TrueAsync(() => site.Guest.IsFrozen);
 
@@ -318,10 +318,11 @@ public sealed class EndingInTimeOnARealHost(HostFixture site) : IClassFixture<Ho
     [Fact]
     public async Task A_back_end_that_hangs_and_looks_alive_holds_the_guest_for_its_deadline_only_and_a_cancel_ends_the_run()
     {
-        var cloud = await site.UseAsync(new FaultRule { Operation = VolumeOperation.CreateSnapshot, Fault = VolumeFault.Hang });
+        var cloud = await site.UseAsync(new FaultRule { Operation = VolumeOperation.CreateGroupSnapshot, Fault = VolumeFault.Hang });
         var run = await site.StartAsync(cloud.Request(deadline: FreezeDeadline.Minimum));
         await Eventually.TrueAsync(() => site.Guest.IsFrozen);
         await Eventually.TrueAsync(() => !site.Guest.IsFrozen);
+        Assert.Equal(WorkflowExecutionStatus.Running, (await run.DescribeAsync()).Status);
 
         await run.CancelAsync();
         await Assert.ThrowsAsync<WorkflowFailedException>(() => run.GetResultAsync());
