@@ -1,5 +1,7 @@
 using System.Globalization;
 using SnapshotFlow.Drivers;
+using SnapshotFlow.Drivers.File;
+using SnapshotFlow.Drivers.Layers;
 using SnapshotFlow.Drivers.Rbd;
 using SnapshotFlow.Model;
 using SnapshotFlow.Stack;
@@ -9,25 +11,35 @@ using SnapshotFlow.Store;
 namespace SnapshotFlow.Bench.FreezeWindow;
 
 /// <summary>
-/// Images through the API, the product as processes: from the moment at which the guest's agent had frozen to the moment at which it had thawed, split into the slowest driver call
-/// and the rest. The guest is the demonstration's, whose freeze and thaw take about a millisecond: what is left is ours.
+/// Images through the API, the product as processes: from the moment at which the guest's agent had frozen to the moment at which it had thawed, split into the slowest driver call,
+/// what the agent itself takes, and the rest, which is ours. The guest is the demonstration's.
 /// </summary>
 internal static class FreezeWindows
 {
     // The first images of a process are made by code that is being compiled.
     private const int WarmUp = 5;
 
+    /// <summary>What a cut takes on the back end that stands for one that scales: about what it takes on Ceph.</summary>
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(100);
+
     public static async Task MeasureAsync(string directory, RbdOptions? rbd, int rounds, CancellationToken ct)
     {
-        Dictionary<string, string?> settings = new() { ["Volume__Backends__0__Concurrency"] = "32" };
+        var (paced, faults) = (Directory.CreateDirectory(Path.Combine(directory, "paced")).FullName, Path.Combine(directory, "faults.json"));
+        await File.WriteAllTextAsync(faults, FaultRule.Write([new() { Operation = VolumeOperation.CreateSnapshot, Fault = VolumeFault.Delay, Delay = Pace }]), ct);
+        Dictionary<string, string?> settings = new()
+        {
+            ["Volume__Backends__0__Concurrency"] = "32",
+            ["Volume__Backends__1__Name"] = "node-1@paced", ["Volume__Backends__1__Driver"] = "file", ["Volume__Backends__1__Concurrency"] = "32",
+            ["Volume__Backends__1__Root"] = paced, ["Volume__Backends__1__FaultFile"] = faults,
+        };
         if (rbd is not null)
         {
-            settings["Volume__Backends__1__Name"] = "node-1@rbd";
-            settings["Volume__Backends__1__Driver"] = "rbd";
-            settings["Volume__Backends__1__Rbd__Pool"] = rbd.Pool;
-            settings["Volume__Backends__1__Rbd__User"] = rbd.User;
-            settings["Volume__Backends__1__Rbd__Conf"] = rbd.Conf;
-            settings["Volume__Backends__1__Concurrency"] = "32";
+            settings["Volume__Backends__2__Name"] = "node-1@rbd";
+            settings["Volume__Backends__2__Driver"] = "rbd";
+            settings["Volume__Backends__2__Rbd__Pool"] = rbd.Pool;
+            settings["Volume__Backends__2__Rbd__User"] = rbd.User;
+            settings["Volume__Backends__2__Rbd__Conf"] = rbd.Conf;
+            settings["Volume__Backends__2__Concurrency"] = "32";
         }
 
         await using var stack = await DevelopmentStack.StartAsync(new() { StateDirectory = Path.Combine(directory, "state"), Ephemeral = true, Settings = settings }, _ => { }, ct);
@@ -39,47 +51,53 @@ internal static class FreezeWindows
 
         Console.WriteLine($"## Freeze window of createImage: median / p99 ms of {rounds}");
         Console.WriteLine();
-        Console.WriteLine("| Back end | Volumes | frozen | slowest driver call | the rest | of it: until the run goes on | around the calls | until the thaw |");
-        Console.WriteLine("|---|---|---|---|---|---|---|---|");
-        foreach (var backend in rbd is null ? (string[])["file"] : ["file", "rbd"])
+        Console.WriteLine(Window.Heading);
+        await MeasureAsync(stack, tenant, "file", "file", stack.Storage.Driver, rounds, ct);
+        await MeasureAsync(stack, tenant, $"file, each cut {Pace.TotalMilliseconds:0} ms longer", "paced", new FileVolumeDriver(paced, TimeProvider.System), rounds, ct);
+        if (rbd is not null)
         {
-            IVolumeDriver driver = backend == "rbd" ? new RbdVolumeDriver(rbd!, TimeProvider.System) : stack.Storage.Driver;
-            await driver.CheckAsync(ct);
-            var windows = new List<Window>();
-            foreach (var count in (int[])[1, 4, 8, 16])
-            {
-                windows.Add(new(count, await RegisterAsync(stack, driver, $"{stack.Host}@{backend}", count, ct)));
-            }
-
-            // In turns, so that no number of volumes has the warmer processes or the quieter machine.
-            for (var i = -WarmUp; i < rounds; i++)
-            {
-                foreach (var window in windows)
-                {
-                    var image = await tenant.CreateImageAsync(window.Server, $"{backend}-{window.Volumes}-{i}", ct);
-                    var run = await tenant.WaitForEndAsync(image, TimeSpan.FromMinutes(2), ct);
-                    var evidence = run is { Status: "completed", Evidence: { Consistency: "application", FreezeMs: not null } found }
-                        ? found : throw new InvalidOperationException($"image {image} is {run.Status}, {run.Evidence?.Consistency}: {run.Reason?.Message}{run.Evidence?.Reason}");
-                    if (i >= 0)
-                    {
-                        // The run's clock is this machine's, read when a task of the run begins.
-                        window.Add(evidence, run.Steps.Single(s => s.Step == "Quiesce").EndedAt!.Value, run.Steps.Single(s => s.Step == "Unquiesce").StartedAt);
-                    }
-
-                    await Task.WhenAll(evidence.Cuts.Select(c => driver.DeleteSnapshotAsync(
-                        VolumeId.Parse(c.VolumeId, CultureInfo.InvariantCulture), SnapshotId.Parse(c.SnapshotId, CultureInfo.InvariantCulture), ct)));
-                }
-            }
-
-            windows.ForEach(window => Console.WriteLine($"| {backend} | {window}"));
-            (driver as IDisposable)?.Dispose();
+            using var driver = new RbdVolumeDriver(rbd, TimeProvider.System);
+            await MeasureAsync(stack, tenant, "rbd", "rbd", driver, rounds, ct);
         }
 
         Console.WriteLine();
     }
 
+    private static async Task MeasureAsync(DevelopmentStack stack, TenantClient tenant, string title, string backend, IVolumeDriver driver, int rounds, CancellationToken ct)
+    {
+        await driver.CheckAsync(ct);
+        var windows = new List<Window>();
+        foreach (var count in (int[])[1, 4, 8, 16])
+        {
+            windows.Add(await RegisterAsync(stack, driver, $"{stack.Host}@{backend}", count, ct));
+        }
+
+        // In turns, so that no number of volumes has the warmer processes or the quieter machine.
+        for (var i = -WarmUp; i < rounds; i++)
+        {
+            foreach (var window in windows)
+            {
+                var image = await tenant.CreateImageAsync(window.Server, $"{backend}-{window.Volumes}-{i}", ct);
+                var run = await tenant.WaitForEndAsync(image, TimeSpan.FromMinutes(2), ct);
+                var evidence = run is { Status: "completed", Evidence: { Consistency: "application", FreezeMs: not null } found }
+                    ? found : throw new InvalidOperationException($"image {image} is {run.Status}, {run.Evidence?.Consistency}: {run.Reason?.Message}{run.Evidence?.Reason}");
+                if (i >= 0)
+                {
+                    // The run's clock is this machine's, read when a task of the run begins.
+                    window.Add(evidence, run.Steps.Single(s => s.Step == "Quiesce").EndedAt!.Value, run.Steps.Single(s => s.Step == "Unquiesce").StartedAt);
+                }
+
+                await Task.WhenAll(evidence.Cuts.Select(c => driver.DeleteSnapshotAsync(
+                    VolumeId.Parse(c.VolumeId, CultureInfo.InvariantCulture), SnapshotId.Parse(c.SnapshotId, CultureInfo.InvariantCulture), ct)));
+                await window.AskAgentAsync(counts: i >= 0, ct);
+            }
+        }
+
+        windows.ForEach(window => Console.WriteLine($"| {title} | {window}"));
+    }
+
     /// <summary>A server with so many volumes in a back end, and a guest that can be frozen.</summary>
-    private static async Task<ServerId> RegisterAsync(DevelopmentStack stack, IVolumeDriver driver, string backend, int count, CancellationToken ct)
+    private static async Task<Window> RegisterAsync(DevelopmentStack stack, IVolumeDriver driver, string backend, int count, CancellationToken ct)
     {
         var (id, now) = (ServerId.New(), TimeProvider.System.GetUtcNow());
         var volumes = Enumerable.Range(0, count).Select(_ => VolumeId.New()).ToList();
@@ -120,6 +138,6 @@ internal static class FreezeWindows
                         i == 0 ? new Dictionary<string, string> { ["image_name"] = "bench" } : [])),
                 ]),
             now, ct);
-        return id;
+        return new(count, id, agent);
     }
 }
