@@ -33,6 +33,20 @@ public sealed partial class ImageStore(Database database)
         return (await session.SingleOrDefaultAsync<ImageRow>(Sql, args))?.ToModel();
     }
 
+    /// <summary>What lists may be sorted by.</summary>
+    private static string SortKey(string key) => $"""
+        CASE {key}
+          WHEN 'id' THEN i.id::text
+          WHEN 'name' THEN coalesce(i.name, '')
+          WHEN 'status' THEN i.status
+          WHEN 'container_format' THEN coalesce(i.container_format, '')
+          WHEN 'disk_format' THEN coalesce(i.disk_format, '')
+          WHEN 'size' THEN lpad(coalesce(i.size_bytes, 0)::text, 20, '0')
+          WHEN 'updated_at' THEN to_char(i.updated_at AT TIME ZONE 'UTC', {SortOrder.Instant})
+          ELSE to_char(i.created_at AT TIME ZONE 'UTC', {SortOrder.Instant})
+        END
+        """;
+
     /// <summary>
     /// Images that a list shows the caller: the caller's own, public ones, and shared ones that the caller's project accepted (or as
     /// <see cref="ImageFilter.MemberStatus"/> says); community ones only when asked for by <see cref="ImageFilter.Visibility"/>; an administrator sees all.
@@ -54,7 +68,7 @@ public sealed partial class ImageStore(Database database)
             WITH matching AS (
               SELECT i.id, row_number() OVER (
                 ORDER BY
-                    {SortOrder.Terms("image_sort_key", "i")}
+                    {SortOrder.Terms(SortKey)}
               ) AS position
               FROM images AS i
               WHERE (deleted_at IS NULL AND status <> 'pending_delete'

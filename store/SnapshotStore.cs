@@ -48,6 +48,21 @@ public sealed partial class SnapshotStore(Database database)
         return (await database.ReadAsync(s => s.SingleOrDefaultAsync<SnapshotRow>(Sql, args), cancellationToken))?.ToModel();
     }
 
+    /// <summary>What lists may be sorted by.</summary>
+    private static string SortKey(string key) => $"""
+        CASE {key}
+          WHEN 'id' THEN s.id::text
+          WHEN 'name' THEN coalesce(s.display_name, '')
+          WHEN 'display_name' THEN coalesce(s.display_name, '')
+          WHEN 'status' THEN s.status
+          WHEN 'volume_id' THEN s.volume_id::text
+          WHEN 'volume_size' THEN lpad(s.volume_size_gib::text, 12, '0')
+          WHEN 'size' THEN lpad(s.volume_size_gib::text, 12, '0')
+          WHEN 'updated_at' THEN to_char(s.updated_at AT TIME ZONE 'UTC', {SortOrder.Instant})
+          ELSE to_char(s.created_at AT TIME ZONE 'UTC', {SortOrder.Instant})
+        END
+        """;
+
     /// <summary>Snapshots, sorted as the filter says.</summary>
     /// <param name="projectId">Whose; null for every project's.</param>
     /// <param name="filter">Which of them.</param>
@@ -58,7 +73,7 @@ public sealed partial class SnapshotStore(Database database)
         const string Marker = """
             SELECT created_at FROM snapshots WHERE id = @Marker AND deleted_at IS NULL AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
             """;
-        var sql = SortOrder.PageOf("snapshots", "s", Columns, Matching, "snapshot_sort_key");
+        var sql = SortOrder.PageOf("snapshots", "s", Columns, Matching, SortKey);
         return database.ReadAsync<IReadOnlyList<Snapshot>>(
             async s =>
             {

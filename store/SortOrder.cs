@@ -9,12 +9,16 @@ public sealed record SortOrder(IReadOnlyList<SortKey> Keys)
     /// <summary>Newest first.</summary>
     public static readonly SortOrder NewestFirst = new([]);
 
-    /// <summary>The terms of <c>ORDER BY</c>, for a function of the schema that gives a row's value under a key's name. Reads <c>@Keys</c> and <c>@Descending</c>.</summary>
-    internal static string Terms(string sortKey, string row) => string.Join(
+    /// <summary>An instant as text that sorts as it does.</summary>
+    internal const string Instant = "'YYYYMMDDHH24MISSUS'";
+
+    /// <summary>The terms of <c>ORDER BY</c>. Reads <c>@Keys</c> and <c>@Descending</c>.</summary>
+    /// <param name="sortKey">From a key's name, in SQL, to a row's value under it, as text that sorts as the value does. No function of the schema: one that takes a row stands in the way of changes to the table.</param>
+    internal static string Terms(Func<string, string> sortKey) => string.Join(
         ",\n",
-        Enumerable.Range(1, MaxKeys + 2).Select(i => $"""
-            CASE WHEN NOT (@Descending::boolean[])[{i}] THEN {sortKey}({row}, (@Keys::text[])[{i}]) END ASC NULLS FIRST,
-            CASE WHEN (@Descending::boolean[])[{i}] THEN {sortKey}({row}, (@Keys::text[])[{i}]) END DESC NULLS LAST
+        Enumerable.Range(1, MaxKeys + 2).Select(i => (Value: sortKey($"(@Keys::text[])[{i}]"), Descending: $"(@Descending::boolean[])[{i}]")).Select(term => $"""
+            CASE WHEN NOT {term.Descending} THEN {term.Value} END ASC NULLS FIRST,
+            CASE WHEN {term.Descending} THEN {term.Value} END DESC NULLS LAST
             """));
 
     /// <summary>
@@ -25,12 +29,12 @@ public sealed record SortOrder(IReadOnlyList<SortKey> Keys)
     /// <param name="row">What <paramref name="columns"/> and <paramref name="matching"/> call a row.</param>
     /// <param name="columns">What is read of them.</param>
     /// <param name="matching">Which of them.</param>
-    /// <param name="sortKey">The function of the schema that gives a row's value under a key's name.</param>
-    internal static string PageOf(string table, string row, string columns, string matching, string sortKey) => $"""
+    /// <param name="sortKey">As in <see cref="Terms"/>.</param>
+    internal static string PageOf(string table, string row, string columns, string matching, Func<string, string> sortKey) => $"""
         WITH matching AS (
           SELECT {row}.id, row_number() OVER (
             ORDER BY
-                {Terms(sortKey, row)}
+                {Terms(sortKey)}
           ) AS position
           FROM {table} AS {row}
           WHERE {matching} OR ({row}.id = @Marker AND {row}.deleted_at IS NULL)

@@ -39,6 +39,25 @@ public sealed partial class VolumeStore
                  END, false)))
         """;
 
+    /// <summary>What lists may be sorted by.</summary>
+    private static string SortKey(string key) => $"""
+        CASE {key}
+          WHEN 'id' THEN volumes.id::text
+          WHEN 'name' THEN coalesce(volumes.display_name, '')
+          WHEN 'display_name' THEN coalesce(volumes.display_name, '')
+          WHEN 'status' THEN volumes.status
+          WHEN 'size' THEN lpad(volumes.size_gib::text, 12, '0')
+          WHEN 'availability_zone' THEN coalesce(volumes.availability_zone, '')
+          WHEN 'bootable' THEN volumes.bootable::integer::text
+          WHEN 'snapshot_id' THEN coalesce(volumes.snapshot_id::text, '')
+          WHEN 'user_id' THEN volumes.user_id
+          WHEN 'project_id' THEN volumes.project_id
+          WHEN 'host' THEN coalesce(volumes.backend, '')
+          WHEN 'updated_at' THEN to_char(volumes.updated_at AT TIME ZONE 'UTC', {SortOrder.Instant})
+          ELSE to_char(volumes.created_at AT TIME ZONE 'UTC', {SortOrder.Instant})
+        END
+        """;
+
     /// <summary>Volumes, sorted as the filter says.</summary>
     /// <param name="projectId">Whose; null for every project's.</param>
     /// <param name="filter">Which of them.</param>
@@ -49,7 +68,7 @@ public sealed partial class VolumeStore
         const string Marker = """
             SELECT created_at FROM volumes WHERE id = @Marker AND deleted_at IS NULL AND (@ProjectId::text IS NULL OR project_id = @ProjectId)
             """;
-        var sql = SortOrder.PageOf("volumes", "volumes", Columns, Matching, "volume_sort_key");
+        var sql = SortOrder.PageOf("volumes", "volumes", Columns, Matching, SortKey);
         return database.ReadAsync<IReadOnlyList<Volume>>(
             async s =>
             {

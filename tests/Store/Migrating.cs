@@ -37,6 +37,31 @@ public sealed class Migrating(PrivatePostgres postgres)
         }
     }
 
+    [Fact]
+    public async Task No_function_takes_a_row_because_its_table_could_not_be_changed_any_more_also_where_an_earlier_build_made_one()
+    {
+        const string Functions = "SELECT count(*)::integer FROM pg_proc AS f JOIN pg_type AS t ON t.oid = ANY (f.proargtypes) WHERE f.pronamespace = 'public'::regnamespace AND t.typrelid <> 0";
+        var database = await postgres.CreateDatabaseAsync(migrated: true);
+        await using var source = NpgsqlDataSource.Create(database);
+        Assert.Equal(0, await CountAsync());
+
+        await ExecuteAsync(source, """
+            CREATE FUNCTION snapshot_sort_key(s snapshots, key text) RETURNS text LANGUAGE sql STABLE RETURN s.status;
+            CREATE FUNCTION image_sort_key(i images, key text) RETURNS text LANGUAGE sql STABLE RETURN i.status;
+            CREATE FUNCTION volume_sort_key(v volumes, key text) RETURNS text LANGUAGE sql STABLE RETURN v.status;
+            DELETE FROM schema_migrations WHERE scriptname = '0029_no_functions_of_rows';
+            """);
+        Assert.Equal(3, await CountAsync());
+        Assert.Equal(["0029_no_functions_of_rows"], DatabaseMigrations.Apply(database));
+        Assert.Equal(0, await CountAsync());
+
+        async Task<object?> CountAsync()
+        {
+            await using var command = source.CreateCommand(Functions);
+            return await command.ExecuteScalarAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
     private static async Task ExecuteAsync(NpgsqlDataSource source, string sql)
     {
         await using var command = source.CreateCommand(sql);
