@@ -33,7 +33,7 @@ public static class StoreRegistration
             .AddSingleton<DevelopmentTokenStore>()
             .AddSingleton<InventoryStore>()
             .AddSingleton<ReconciliationStore>()
-            .AddSingleton<OperationsStore>()
+            .AddSingleton<StandingStore>()
             .AddSingleton<WorkStore>();
     }
 

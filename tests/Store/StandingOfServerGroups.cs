@@ -30,13 +30,13 @@ public sealed class StandingOfServerGroups : IClassFixture<StoreDatabase>
 
         Assert.Equal((await EndedAsync(other), null), await OfAsync("both"));
         Assert.Equal((null, Given.Now), await OfAsync("none"));
-        Assert.DoesNotContain((await new OperationsStore(db.Database).ReadAsync(None)).Groups, g => g.Name is null);
+        Assert.DoesNotContain((await new StandingStore(db.Database).ReadAsync(None)).Groups, g => g.Name is null);
     }
 
     [Fact]
     public async Task Groups_beyond_the_most_are_one_that_stands_as_the_worst_of_them()
     {
-        var operations = new OperationsStore(db.Database);
+        var operations = new StandingStore(db.Database);
         foreach (var name in new[] { "!1", "!2", "~1", "~2" })
         {
             await RecordKeeping.OnAsync(db, s => s with { ServerGroup = name });
@@ -52,7 +52,7 @@ public sealed class StandingOfServerGroups : IClassFixture<StoreDatabase>
     }
 
     private async Task<(DateTimeOffset?, DateTimeOffset?)> OfAsync(string name) =>
-        (await new OperationsStore(db.Database).ReadAsync(None)).Groups.Single(g => g.Name == name) is var group ? (group.LastSuccessAt, group.WithoutSuccessSince) : default;
+        (await new StandingStore(db.Database).ReadAsync(None)).Groups.Single(g => g.Name == name) is var group ? (group.LastSuccessAt, group.WithoutSuccessSince) : default;
 
     private async Task<DateTimeOffset?> EndedAsync(RecordKeeping records) => (await db.Runs.FindVisibleAsync(records.Input.Image, records.Owner, None))!.EndedAt;
 }

@@ -18,7 +18,7 @@ public sealed class StandingOfThings : IClassFixture<StoreDatabase>
     [Fact]
     public async Task A_run_shows_while_it_goes_on_and_as_the_last_success_when_it_has_completed()
     {
-        var operations = new OperationsStore(db.Database);
+        var operations = new StandingStore(db.Database);
         var before = await operations.ReadAsync(None);
         var records = await RecordKeeping.OnAsync(db);
         await records.PrepareAsync();
@@ -39,7 +39,7 @@ public sealed class StandingOfThings : IClassFixture<StoreDatabase>
     [Fact]
     public async Task Findings_are_counted_by_kind_until_they_are_repaired_or_gone()
     {
-        var operations = new OperationsStore(db.Database);
+        var operations = new StandingStore(db.Database);
         var key = new FindingKey(FindingKind.StuckSnapshot, "snapshot-1");
         await db.Database.WriteAsync(s => db.Findings.RecordAsync(s, [new(key, null, "stuck", Given.Now, Given.Now)], [], Given.Now), None);
         Assert.Equal(1, (await operations.ReadAsync(None)).Findings[FindingKind.StuckSnapshot]);

@@ -14,7 +14,7 @@ public sealed class DiagnosingAnInstallation
     private const string Host = "compute.node-1";
     private const string Backend = "volume.node-1@file";
     private static readonly DateTimeOffset Now = new(2026, 11, 23, 7, 0, 0, TimeSpan.Zero);
-    private static readonly OperationsLevels Well = new(0, 0, 0, 0, null, null, new Dictionary<FindingKind, long>(), []);
+    private static readonly Standing Well = new(0, 0, 0, 0, null, null, new Dictionary<FindingKind, long>(), []);
 
     [Fact]
     public void Each_key_with_which_a_worker_would_not_start_is_an_error_of_its_own()
@@ -116,7 +116,7 @@ public sealed class DiagnosingAnInstallation
         Is(Judgement.Places(0), "records", Severity.Warning, "import");
         IsWell(Judgement.Places(1));
 
-        static Diagnosis Odd(OperationsLevels levels) => Assert.Single(Judgement.Records(levels, Now), f => f.Severity is not Severity.Ok);
+        static Diagnosis Odd(Standing levels) => Assert.Single(Judgement.Records(levels, Now), f => f.Severity is not Severity.Ok);
     }
 
     private static List<Diagnosis> Configured(params (string Key, string Value)[] keys) =>

@@ -63,7 +63,7 @@ internal sealed class DatabaseChecks(string connectionString, TimeProvider time)
             var places = new ReconciliationStore(database);
             Places = [.. (await places.HostsAsync(ct)).Select(Names.ComputeQueue), .. (await places.BackendsAsync(ct)).Select(Names.VolumeQueue)];
             found.Add(Judgement.Places(Places.Count));
-            found.AddRange(Judgement.Records(await new OperationsStore(database).ReadAsync(ct), time.GetUtcNow()));
+            found.AddRange(Judgement.Records(await new StandingStore(database).ReadAsync(ct), time.GetUtcNow()));
         }
         catch (SnapshotFlowException e)
         {

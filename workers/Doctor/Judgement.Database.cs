@@ -26,7 +26,7 @@ public static partial class Judgement
         : Diagnosis.Warning("records", "places", "no server and no volume is registered, so no host and no back end is looked at", "register them: ./snapshotflow import FILE (docs/inventory.md)");
 
     /// <summary>What the records say about the product.</summary>
-    public static IEnumerable<Diagnosis> Records(OperationsLevels levels, DateTimeOffset now)
+    public static IEnumerable<Diagnosis> Records(Standing levels, DateTimeOffset now)
     {
         yield return levels.WithLeftovers == 0
             ? Diagnosis.Ok("records", "runs", $"{levels.Running} go on, none left anything behind")

@@ -15,14 +15,14 @@ namespace SnapshotFlow.Workers.Metrics;
 /// whoever adds them up takes the greatest. When the database or Temporal is away the gauges are silent, rather than showing what was.
 /// </summary>
 internal sealed partial class ControlMetrics(
-    OperationsStore operations, ReconciliationStore places, ITemporalClient temporal, IMeterFactory meters, TimeProvider time, ILogger<ControlMetrics> logger) : BackgroundService
+    StandingStore operations, ReconciliationStore places, ITemporalClient temporal, IMeterFactory meters, TimeProvider time, ILogger<ControlMetrics> logger) : BackgroundService
 {
     public const string MeterName = "SnapshotFlow.Control";
 
     /// <summary>Time between two readings.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(15);
 
-    private volatile OperationsLevels? levels;
+    private volatile Standing? levels;
     private volatile IReadOnlyList<Measurement<long>> backlogs = [];
     private volatile IReadOnlyList<Measurement<int>> pollers = [];
 
@@ -92,7 +92,7 @@ internal sealed partial class ControlMetrics(
     private Task<DescribeTaskQueueResponse> DescribeAsync(string queue, TaskQueueType type, CancellationToken ct) => temporal.Connection.WorkflowService.DescribeTaskQueueAsync(
         new() { Namespace = temporal.Options.Namespace, TaskQueue = new() { Name = queue }, TaskQueueType = type, ReportStats = true }, new() { CancellationToken = ct });
 
-    private IEnumerable<Measurement<long>> Of(Func<OperationsLevels, long?> number) => levels is { } now && number(now) is { } value ? [new(value)] : [];
+    private IEnumerable<Measurement<long>> Of(Func<Standing, long?> number) => levels is { } now && number(now) is { } value ? [new(value)] : [];
 
     /// <summary>A group that has no such time is silent. Those beyond the most that are told apart have OpenTelemetry's own mark of an overflow in place of a name.</summary>
     private IEnumerable<Measurement<long>> Groups(Func<ServerGroupLevels, DateTimeOffset?> time) => (levels?.Groups ?? []).Where(g => time(g) is not null).Select(g => new Measurement<long>(

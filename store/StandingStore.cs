@@ -3,18 +3,18 @@ using SnapshotFlow.Model;
 namespace SnapshotFlow.Store;
 
 /// <summary>How things stand over all projects, for metrics and for the operator's first look.</summary>
-public sealed class OperationsStore(Database database)
+public sealed class StandingStore(Database database)
 {
     /// <summary>The most server groups that are told apart.</summary>
     public const int MostGroups = 500;
 
     /// <inheritdoc cref="ReadAsync(int, CancellationToken)"/>
-    public Task<OperationsLevels> ReadAsync(CancellationToken cancellationToken) => ReadAsync(MostGroups, cancellationToken);
+    public Task<Standing> ReadAsync(CancellationToken cancellationToken) => ReadAsync(MostGroups, cancellationToken);
 
     /// <summary>How things stand now.</summary>
     /// <param name="mostGroups">The most server groups that are told apart, by name; all others are one.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public Task<OperationsLevels> ReadAsync(int mostGroups, CancellationToken cancellationToken)
+    public Task<Standing> ReadAsync(int mostGroups, CancellationToken cancellationToken)
     {
         const string Levels = """
             SELECT
@@ -51,7 +51,7 @@ public sealed class OperationsStore(Database database)
                 var levels = (await s.SingleOrDefaultAsync<LevelsRow>(Levels))!;
                 var open = await s.ListAsync<FindingsRow>(Findings);
                 var groups = await s.ListAsync<ServerGroupLevels>(Groups, new { Most = mostGroups });
-                return new OperationsLevels(
+                return new Standing(
                     levels.Running, levels.WithLeftovers, levels.Reservations, levels.Undelivered, levels.OldestUndeliveredAt, levels.LastSuccessAt,
                     open.ToDictionary(f => EnumText.Parse<FindingKind>(f.Kind), f => f.Open), groups);
             },
@@ -90,7 +90,7 @@ public sealed class OperationsStore(Database database)
 /// <param name="LastSuccessAt">When the last run completed; null when none ever has.</param>
 /// <param name="Findings">Open findings of the reconciler; a kind without any is absent.</param>
 /// <param name="Groups">Server groups that have servers, by name.</param>
-public sealed record OperationsLevels(
+public sealed record Standing(
     long Running, long WithLeftovers, long Reservations, long Undelivered, DateTimeOffset? OldestUndeliveredAt, DateTimeOffset? LastSuccessAt,
     IReadOnlyDictionary<FindingKind, long> Findings, IReadOnlyList<ServerGroupLevels> Groups);
 
