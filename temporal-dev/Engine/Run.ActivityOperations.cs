@@ -51,14 +51,11 @@ internal sealed partial class Run
         }
     }
 
-    /// <summary>The next attempt is the first again, and begins at once unless a worker still has the activity.</summary>
+    /// <summary>
+    /// The next attempt is the first again, and begins at once. While a worker still has the activity it stays paused if it is, and the worker hears of both.
+    /// </summary>
     public void ResetActivity(UnitOfWork work, PendingActivity activity, bool resetHeartbeat, bool keepPaused, bool restoreOptions)
     {
-        if (!keepPaused)
-        {
-            activity.Pause = null;
-        }
-
         if (restoreOptions)
         {
             activity.Scheduled = activity.ScheduledEvent.ActivityTaskScheduledEventAttributes;
@@ -69,6 +66,11 @@ internal sealed partial class Run
         {
             activity.Reset = new ActivityReset(resetHeartbeat);
             return;
+        }
+
+        if (!keepPaused)
+        {
+            activity.Pause = null;
         }
 
         activity.Attempt = 1;

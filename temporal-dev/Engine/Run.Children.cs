@@ -123,7 +123,7 @@ internal sealed partial class Run
     {
         var initiated = Event(effect.EventId).StartChildWorkflowExecutionInitiatedEventAttributes;
         var attributes = StartAttributes.OfChild(this, effect.EventId, initiated, Engine.Clock.GetUtcNow());
-        var run = new NewRun(Guid.NewGuid().ToString(), requestId, attributes) { UserMetadata = Event(effect.EventId).UserMetadata };
+        var run = new NewRun(NewId(), requestId, attributes) { UserMetadata = Event(effect.EventId).UserMetadata };
         var conflict = laterChildren.TryGetValue(initiated.WorkflowId, out var makesWay)
             ? makesWay ? WorkflowIdConflictPolicy.TerminateExisting : WorkflowIdConflictPolicy.UseExisting
             : WorkflowIdConflictPolicy.Fail;

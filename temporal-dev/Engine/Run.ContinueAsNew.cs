@@ -138,7 +138,7 @@ internal sealed partial class Run
         attributes.Initiator = initiator;
         attributes.Memo = CurrentMemo();
         attributes.SearchAttributes = CurrentSearchAttributes();
-        return new NewRun(Guid.NewGuid().ToString(), Guid.NewGuid().ToString(), attributes) { UserMetadata = Event(1).UserMetadata };
+        return new NewRun(NewId(), Guid.NewGuid().ToString(), attributes) { UserMetadata = Event(1).UserMetadata };
     }
 
     private Memo? CurrentMemo()

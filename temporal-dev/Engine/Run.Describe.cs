@@ -104,7 +104,7 @@ internal sealed partial class Run
             LastFailure = activity.LastFailure,
             LastWorkerIdentity = activity.LastWorkerIdentity,
             LastAttemptCompleteTime = ProtoTime.StampOrNull(activity.LastAttemptCompleteTime),
-            NextAttemptScheduleTime = ProtoTime.StampOrNull(activity.NextAttemptTime),
+            NextAttemptScheduleTime = activity.Pause is null ? ProtoTime.StampOrNull(activity.NextAttemptTime) : null,
             Priority = activity.Scheduled.Priority,
             ActivityOptions = ActivityOptionsOf(activity),
         };
@@ -118,7 +118,7 @@ internal sealed partial class Run
             };
         }
 
-        if (activity is { Phase: ActivityPhase.Backoff, NextAttemptTime: { } next, LastAttemptCompleteTime: { } last })
+        if (activity is { Phase: ActivityPhase.Backoff, Pause: null, NextAttemptTime: { } next, LastAttemptCompleteTime: { } last })
         {
             info.CurrentRetryInterval = ProtoTime.Length(next - last);
         }

@@ -37,8 +37,17 @@ internal sealed partial class Run
 
     private readonly Dictionary<string, PendingQuery> queries = new(StringComparer.Ordinal);
 
-    public PendingQuery Ask(UnitOfWork work, WorkflowQuery query)
+    /// <param name="work">The transition.</param>
+    /// <param name="query">What is asked.</param>
+    /// <param name="until">When the caller gives up.</param>
+    public PendingQuery Ask(UnitOfWork work, WorkflowQuery query, DateTimeOffset until)
     {
+        // Not where time may be skipped: there a delay is over whenever somebody waits for it.
+        if (IsDelayed && FirstTaskTime > until && !Engine.Clock.CanSkip)
+        {
+            throw new Fault(StatusCode.FailedPrecondition, "Workflow task is not scheduled yet.", new WorkflowNotReadyFailure());
+        }
+
         if (!IsOpen && PreviousStartedEventId == 0)
         {
             throw new Fault(StatusCode.FailedPrecondition, "Workflow closed before a worker has run it; it cannot be queried.", new WorkflowNotReadyFailure());

@@ -22,7 +22,7 @@ internal sealed partial class Run
         }
 
         var later = LaterRuns(request);
-        var reset = new Run(Engine, Chain, Guid.NewGuid().ToString()) { StartRequestId = request.RequestId };
+        var reset = new Run(Engine, Chain, NewId()) { StartRequestId = request.RequestId };
         reset.Fold(history.Take(kept));
         ResetRunId = reset.RunId;
         work.Touch(this);

@@ -44,7 +44,6 @@ internal sealed class UpdateState(string id, Request? request)
 /// <summary>Updates: admitted here, sent with workflow tasks, accepted and completed (or rejected) by the workflow.</summary>
 internal sealed partial class Run
 {
-
     private readonly Dictionary<string, UpdateState> updates = new(StringComparer.Ordinal);
 
     private bool HasUpdatesToSend => updates.Values.Any(u => u is { Stage: UpdateWorkflowExecutionLifecycleStage.Admitted, IsSent: false });
@@ -67,7 +66,16 @@ internal sealed partial class Run
         var update = new UpdateState(request.Meta.UpdateId, request);
         updates.Add(update.Id, update);
         work.Touch(this);
-        ScheduleSpeculativeTask(work);
+        if (IsDelayed)
+        {
+            // An update is not kept waiting for a start delay, unlike a signal. Source: Temporal history service, UpdateWorkflowExecution.
+            EndFirstTaskBackoff(work);
+        }
+        else
+        {
+            ScheduleSpeculativeTask(work);
+        }
+
         return update;
     }
 

@@ -77,7 +77,7 @@ internal sealed partial class Run
     /// <summary>Schedules a task that carries updates and is written down only if it turns out to have an effect.</summary>
     private void ScheduleSpeculativeTask(UnitOfWork work)
     {
-        if (!IsOpen || task.Phase != WorkflowTaskPhase.None || IsDelayed)
+        if (!IsOpen || task.Phase != WorkflowTaskPhase.None)
         {
             return;
         }

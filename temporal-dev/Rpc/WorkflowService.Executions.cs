@@ -113,7 +113,7 @@ internal sealed partial class WorkflowService
             return new QueryWorkflowResponse { QueryRejected = new Temporalio.Api.Query.V1.QueryRejected { Status = status } };
         }
 
-        var query = await engine.TransitAsync(run, work => run.Ask(work, request.Query));
+        var query = await engine.TransitAsync(run, work => run.Ask(work, request.Query, new DateTimeOffset(context.Deadline.ToUniversalTime())));
         using var over = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, engine.Stopping);
         try
         {

@@ -163,7 +163,7 @@ internal sealed partial class WorkflowService
         }
 
         var requestId = request.RequestId.Length > 0 ? request.RequestId : Guid.NewGuid().ToString();
-        var run = new NewRun(Guid.NewGuid().ToString(), requestId, StartAttributes.OfRequest(copy, engine.Clock.GetUtcNow()))
+        var run = new NewRun(Run.NewId(), requestId, StartAttributes.OfRequest(copy, engine.Clock.GetUtcNow()))
         {
             UserMetadata = copy.UserMetadata,
             Links = copy.Links,

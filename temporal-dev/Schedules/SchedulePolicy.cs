@@ -1,4 +1,5 @@
 using Google.Protobuf.WellKnownTypes;
+using SnapshotFlow.TemporalDev.Engine;
 using Temporalio.Api.Enums.V1;
 using Temporalio.Api.Schedule.V1;
 
@@ -30,6 +31,11 @@ internal static class SchedulePolicy
         var window = schedule.Policies.CatchupWindow?.ToTimeSpan() ?? DefaultCatchupWindow;
         schedule.Policies.CatchupWindow = Duration.FromTimeSpan(window < MinCatchupWindow ? MinCatchupWindow : window);
         Check(schedule.Action);
+        if (schedule.Action.StartWorkflow.RetryPolicy is { } retry)
+        {
+            schedule.Action.StartWorkflow.RetryPolicy = RetryPolicyRules.WithDefaults(retry);
+        }
+
         return schedule;
     }
 

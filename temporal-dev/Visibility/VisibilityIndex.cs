@@ -55,7 +55,7 @@ internal sealed class VisibilityIndex(SearchAttributeRegistry attributes)
 
         var groups = matching.CountBy(run => (string)run.Attribute(name)!)
             .Select(group => new RunCount.Group(group.Key, group.Value))
-            .OrderByDescending(group => group.Count).ThenBy(group => group.Value, StringComparer.Ordinal)
+            .OrderBy(group => Enum.Parse<WorkflowExecutionStatus>(group.Value))
             .ToList();
         return new RunCount(groups.Sum(group => group.Count), groups);
     }

@@ -19,7 +19,7 @@ public class ScheduleClient
         await using var server = await StartAsync();
         var action = ScheduleActionStartWorkflow.Create(
             (Note note) => note.RunAsync("x"),
-            new WorkflowOptions("note", Queue) { RunTimeout = TimeSpan.FromHours(1), Memo = new Dictionary<string, object> { ["a"] = "b" } });
+            new WorkflowOptions("note", Queue) { RunTimeout = TimeSpan.FromHours(1), RetryPolicy = new() { MaximumAttempts = 20 }, Memo = new Dictionary<string, object> { ["a"] = "b" } });
         var schedule = new Schedule(
             action,
             new ScheduleSpec
@@ -71,6 +71,7 @@ public class ScheduleClient
         var described1 = Assert.IsType<ScheduleActionStartWorkflow>(described.Schedule.Action);
         Assert.Equal("Note", described1.Workflow);
         Assert.Equal(TimeSpan.FromHours(1), described1.Options.RunTimeout);
+        Assert.Equal((20, TimeSpan.FromSeconds(100)), (described1.Options.RetryPolicy!.MaximumAttempts, described1.Options.RetryPolicy.MaximumInterval));
         Assert.Equal("x", await Assert.IsType<EncodedRawValue>(described1.Args.Single()).ToValueAsync<string>());
         Assert.All(described.Info.NextActionTimes, time => Assert.True(time.Year >= 2060));
         Assert.Null(described.Info.LastUpdatedAt);

@@ -364,6 +364,24 @@ public sealed class S10_Activities(DevServer server)
     }
 
     [Fact]
+    public async Task S10_A_worker_hears_of_a_pause_and_of_a_reset_together()
+    {
+        await ScheduleAsync(a => a.RetryPolicy = new() { InitialInterval = RawWorker.Seconds(0.1) });
+        var first = await worker.PollActivityAsync();
+        await worker.Service.PauseActivityAsync(new() { Namespace = RawWorker.Namespace, Execution = worker.Execution, Id = "a" });
+        await worker.Service.ResetActivityAsync(new() { Namespace = RawWorker.Namespace, Execution = worker.Execution, Id = "a" });
+        var answer = await HeartbeatAsync(first);
+        Assert.True(answer.ActivityPaused);
+        Assert.True(answer.ActivityReset);
+        await worker.FailActivityAsync(first);
+        var paused = Assert.Single((await worker.DescribeAsync()).PendingActivities);
+        Assert.Equal(PendingActivityState.Paused, paused.State);
+        Assert.Null(paused.NextAttemptScheduleTime);
+        Assert.Null(paused.CurrentRetryInterval);
+        await worker.TerminateAsync();
+    }
+
+    [Fact]
     public async Task S10_Changed_options_apply_to_the_next_attempt()
     {
         await ScheduleAsync(a => a.RetryPolicy = new() { InitialInterval = RawWorker.Seconds(3600) });

@@ -90,6 +90,32 @@ public sealed class S11_Starting(DevServer server)
     }
 
     [Fact]
+    public async Task S11_An_update_does_not_wait_for_a_start_delay()
+    {
+        await worker.StartAsync(r => r.WorkflowStartDelay = RawWorker.Seconds(86_400));
+        var update = worker.Service.UpdateWorkflowExecutionAsync(new()
+        {
+            Namespace = RawWorker.Namespace,
+            WorkflowExecution = worker.Execution,
+            Request = new() { Meta = new() { UpdateId = "u" }, Input = new() { Name = "now" } },
+            WaitPolicy = new() { LifecycleStage = UpdateWorkflowExecutionLifecycleStage.Accepted },
+        });
+        var task = await worker.PollAsync();
+        Assert.Equal("u/request", Assert.Single(task.Messages).Id);
+        await worker.TerminateAsync();
+        await Assert.ThrowsAnyAsync<RpcException>(() => update);
+    }
+
+    [Fact]
+    public async Task S11_A_query_that_would_time_out_before_a_start_delay_is_over_is_refused_at_once()
+    {
+        await worker.StartAsync(r => r.WorkflowStartDelay = RawWorker.Seconds(86_400));
+        await RpcAssert.FailsWithAsync<WorkflowNotReadyFailure>(RpcException.StatusCode.FailedPrecondition, () => worker.Service.QueryWorkflowAsync(
+            new() { Namespace = RawWorker.Namespace, Execution = worker.Execution, Query = new() { QueryType = "state" } }));
+        await worker.TerminateAsync();
+    }
+
+    [Fact]
     public async Task S11_Signal_with_start_signals_the_run_it_started_and_then_the_same_run()
     {
         for (var i = 0; i < 2; i++)
