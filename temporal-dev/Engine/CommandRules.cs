@@ -5,7 +5,13 @@ using Temporalio.Api.Protocol.V1;
 namespace SnapshotFlow.TemporalDev.Engine;
 
 /// <summary>Why a workflow task cannot be completed as the worker asks.</summary>
-internal sealed record CommandFault(WorkflowTaskFailedCause Cause, string Message);
+/// <param name="Cause">The kind.</param>
+/// <param name="Message">In words.</param>
+/// <param name="EndsRun">Every further attempt would ask for the same, so the server ends the run. Source: Temporal history service, commands over the size limit.</param>
+internal sealed record CommandFault(WorkflowTaskFailedCause Cause, string Message, bool EndsRun = false)
+{
+    public override string ToString() => $"{Cause}: {Message}";
+}
 
 /// <summary>
 /// All checks of a completion's commands, made before any of them is applied: a bad command fails the whole task and leaves
@@ -51,11 +57,14 @@ internal sealed class CommandRules
         Command.AttributesOneofCase.UpsertWorkflowSearchAttributesCommandAttributes =>
             run.Engine.SearchAttributes.FindFault(run.Chain.Namespace, command.UpsertWorkflowSearchAttributesCommandAttributes.SearchAttributes) is { } unknown
                 ? new(WorkflowTaskFailedCause.BadSearchAttributes, unknown)
-                : null,
-        Command.AttributesOneofCase.ModifyWorkflowPropertiesCommandAttributes =>
-            (command.ModifyWorkflowPropertiesCommandAttributes.UpsertedMemo?.CalculateSize() ?? 0) > run.Engine.Options.BlobSizeLimit
-                ? new(WorkflowTaskFailedCause.BadModifyWorkflowPropertiesAttributes, "ModifyWorkflowPropertiesCommandAttributes exceeds size limit.")
-                : null,
+                : TooLarge(
+                    command.UpsertWorkflowSearchAttributesCommandAttributes.SearchAttributes,
+                    WorkflowTaskFailedCause.BadSearchAttributes,
+                    "UpsertWorkflowSearchAttributesCommandAttributes"),
+        Command.AttributesOneofCase.ModifyWorkflowPropertiesCommandAttributes => TooLarge(
+            command.ModifyWorkflowPropertiesCommandAttributes.UpsertedMemo,
+            WorkflowTaskFailedCause.BadModifyWorkflowPropertiesAttributes,
+            "ModifyWorkflowPropertiesCommandAttributes"),
         Command.AttributesOneofCase.ProtocolMessageCommandAttributes =>
             request.Messages.All(m => m.Id != command.ProtocolMessageCommandAttributes.MessageId)
                 ? new(WorkflowTaskFailedCause.BadUpdateWorkflowExecutionMessage, $"ProtocolMessageCommand referenced absent message ID {command.ProtocolMessageCommandAttributes.MessageId}")
@@ -173,7 +182,7 @@ internal sealed class CommandRules
 
         return RetryPolicyRules.FindFault(child.RetryPolicy) is { } fault
             ? new(cause, fault)
-            : TooLarge(child.Input, cause, "StartChildWorkflowExecutionCommandAttributes.Input")
+            : TooLarge(child.Input, cause, "StartChildWorkflowExecutionCommandAttributes. Input")
                 ?? TooLarge(child.Memo, cause, "StartChildWorkflowExecutionCommandAttributes.Memo");
     }
 
@@ -192,7 +201,7 @@ internal sealed class CommandRules
 
         return signal.SignalName.Length == 0
             ? new(cause, "SignalName is not set on SignalExternalWorkflowExecutionCommand.")
-            : TooLarge(signal.Input, WorkflowTaskFailedCause.BadSignalInputSize, "SignalExternalWorkflowExecutionCommandAttributes.Input");
+            : TooLarge(signal.Input, cause, "SignalExternalWorkflowExecutionCommandAttributes.Input");
     }
 
     private CommandFault? Check(RequestCancelExternalWorkflowExecutionCommandAttributes cancel)
@@ -229,14 +238,15 @@ internal sealed class CommandRules
 
         return RetryPolicyRules.FindFault(next.RetryPolicy) is { } fault
             ? new(cause, fault)
-            : TooLarge(next.Input, cause, "ContinueAsNewWorkflowExecutionCommandAttributes.Input")
-                ?? TooLarge(next.Memo, cause, "ContinueAsNewWorkflowExecutionCommandAttributes.Memo");
+            : TooLarge(next.Input, cause, "ContinueAsNewWorkflowExecutionCommandAttributes. Input")
+                ?? TooLarge(next.Memo, cause, "ContinueAsNewWorkflowExecutionCommandAttributes. Memo");
     }
 
-    private CommandFault? Check(Message message) => run.FindFault(message);
+    private CommandFault? Check(Message message) => run.FindFault(message)
+        ?? TooLarge(message.Body, WorkflowTaskFailedCause.BadUpdateWorkflowExecutionMessage, $"Message type {Any.GetTypeName(message.Body.TypeUrl)}");
 
     private CommandFault? TooLarge(IMessage? blob, WorkflowTaskFailedCause cause, string what) =>
         blob is not null && blob.CalculateSize() > run.Engine.Options.BlobSizeLimit
-            ? new(cause, $"{what} exceeds size limit of {run.Engine.Options.BlobSizeLimit} bytes.")
+            ? new(cause, $"{what} exceeds size limit.", EndsRun: true)
             : null;
 }

@@ -20,9 +20,11 @@ internal static class Failures
     };
 
     /// <summary>Texts: source: Temporal history service.</summary>
-    public static Failure TooLarge(string what, bool nonRetryable = true) => new()
+    public static Failure TooLarge(string what, bool nonRetryable = true) => OfServer($"{what} exceeds size limit.", nonRetryable);
+
+    public static Failure OfServer(string message, bool nonRetryable = true) => new()
     {
-        Message = $"{what} exceeds size limit.",
+        Message = message,
         Source = Source,
         ServerFailureInfo = new ServerFailureInfo { NonRetryable = nonRetryable },
     };

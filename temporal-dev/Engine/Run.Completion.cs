@@ -19,15 +19,15 @@ internal sealed partial class Run
         var response = new RespondWorkflowTaskCompletedResponse();
         if (request.Commands.Any(c => CommandRules.Closes(c.CommandType)) && (buffered.Count > 0 || HasUpdatesToSend))
         {
-            FailWorkflowTask(work, WorkflowTaskFailedCause.UnhandledCommand, null, request.Identity);
+            FailWorkflowTask(work, WorkflowTaskFailedCause.UnhandledCommand, Failures.OfServer(UnhandledCommand), request.Identity);
             work.Refuse(Fault.Invalid(UnhandledCommand));
             return response;
         }
 
         if (CommandRules.FindFault(this, request) is { } fault)
         {
-            FailWorkflowTask(work, fault.Cause, new Failure { Message = fault.Message, Source = "Server", ServerFailureInfo = new ServerFailureInfo() }, request.Identity);
-            work.Refuse(Fault.Invalid($"{fault.Cause}: {fault.Message}"));
+            FailWorkflowTask(work, fault.Cause, Failures.OfServer($"{fault}"), request.Identity, fault.EndsRun ? $"{fault}" : null);
+            work.Refuse(Fault.Invalid($"{fault}"));
             return response;
         }
 

@@ -7,27 +7,33 @@ namespace SnapshotFlow.TemporalDev.Engine;
 internal sealed partial class Run
 {
     /// <summary>A worker, or the server itself, says that the task cannot be completed.</summary>
-    public void FailWorkflowTask(UnitOfWork work, WorkflowTaskFailedCause cause, Failure? failure, string identity)
+    /// <param name="work">The transition.</param>
+    /// <param name="cause">The kind of failure.</param>
+    /// <param name="failure">The failure itself.</param>
+    /// <param name="identity">Who says so.</param>
+    /// <param name="endOfRun">Why no other attempt can do better, so that the run is terminated; null for another attempt.</param>
+    public void FailWorkflowTask(UnitOfWork work, WorkflowTaskFailedCause cause, Failure? failure, string identity, string? endOfRun = null)
     {
-        var scheduled = task.ScheduledEventId;
-        EndAttempt(work, new HistoryEvent
+        var failed = new HistoryEvent
         {
             WorkflowTaskFailedEventAttributes = new WorkflowTaskFailedEventAttributes
             {
-                ScheduledEventId = scheduled,
+                ScheduledEventId = task.ScheduledEventId,
                 StartedEventId = task.StartedEventId,
                 Cause = cause,
                 Failure = failure,
                 Identity = identity,
             },
-        });
+        };
+        EndAttempt(work, failed, endOfRun);
     }
 
     public void FailWorkflowTask(UnitOfWork work, TaskToken token, RespondWorkflowTaskFailedRequest request)
     {
         RequireStartedTask(token);
         var failure = IsTooLarge(request.Failure) ? Failures.TooLarge("Failure") : request.Failure;
-        FailWorkflowTask(work, request.Cause, failure, request.Identity);
+        // A worker whose answer is larger than any request may be would make the same answer again. Source: Temporal history service.
+        FailWorkflowTask(work, request.Cause, failure, request.Identity, request.Cause is WorkflowTaskFailedCause.GrpcMessageTooLarge ? $"{request.Cause}" : null);
     }
 
     private void TimeOutWorkflowTask(UnitOfWork work) => EndAttempt(work, new HistoryEvent
@@ -100,8 +106,8 @@ internal sealed partial class Run
 
     public string? StickyQueue => stickyQueue;
 
-    /// <summary>Only a first attempt is written to the history. Then whatever was buffered follows, and the next attempt.</summary>
-    private void EndAttempt(UnitOfWork work, HistoryEvent e)
+    /// <summary>Only a first attempt is written to the history. Then whatever was buffered follows, and the next attempt or the end of the run.</summary>
+    private void EndAttempt(UnitOfWork work, HistoryEvent e, string? endOfRun = null)
     {
         var attempt = task.Attempt;
         if (attempt == 1)
@@ -118,7 +124,11 @@ internal sealed partial class Run
         TakeBackQueries();
         TakeBackUpdates();
         var flushed = FlushBuffered(work);
-        if (IsOpen)
+        if (IsOpen && endOfRun is not null)
+        {
+            Terminate(work, endOfRun, null, "history-service");
+        }
+        else if (IsOpen)
         {
             ScheduleWorkflowTask(work, flushed ? 1 : attempt + 1);
         }

@@ -31,7 +31,8 @@ internal static class ActionRequest
             WorkflowTaskTimeout = action.WorkflowTaskTimeout,
             Identity = Identity(record),
             RequestId = $"{record.Incarnation}-{start.Number}",
-            WorkflowIdReusePolicy = keepId ? WorkflowIdReusePolicy.AllowDuplicate : WorkflowIdReusePolicy.RejectDuplicate,
+            // By hand an action may be taken twice within a second, and a time of the past again. Its request id keeps each of them from starting twice.
+            WorkflowIdReusePolicy = keepId || start.Manual ? WorkflowIdReusePolicy.AllowDuplicate : WorkflowIdReusePolicy.RejectDuplicate,
             RetryPolicy = action.RetryPolicy,
             Memo = action.Memo,
             SearchAttributes = attributes,

@@ -106,11 +106,11 @@ public sealed class S14_Errors(DevServer server)
     }
 
     [Theory]
-    [InlineData("complete")]
-    [InlineData("activity")]
-    [InlineData("marker")]
-    [InlineData("child")]
-    public async Task S21_22_A_command_over_the_limit_fails_its_task(string what)
+    [InlineData("complete", "CompleteWorkflowExecutionCommandAttributes.Result")]
+    [InlineData("activity", "ScheduleActivityTaskCommandAttributes.Input")]
+    [InlineData("marker", "RecordMarkerCommandAttributes.Details")]
+    [InlineData("child", "StartChildWorkflowExecutionCommandAttributes. Input")]
+    public async Task S21_22_A_command_over_the_limit_fails_its_task_and_ends_the_run(string what, string name)
     {
         var large = new string('x', 2 * 1024 * 1024);
         var command = what switch
@@ -128,8 +128,33 @@ public sealed class S14_Errors(DevServer server)
         await worker.StartAsync();
         var task = await worker.PollAsync();
         await RpcAssert.FailsAsync(RpcException.StatusCode.InvalidArgument, () => worker.CompleteAsync(task, command));
-        Assert.Equal(Temporalio.Api.Enums.V1.EventType.WorkflowTaskFailed, (await worker.EventTypesAsync())[3]);
-        await worker.TerminateAsync();
+        await AssertEndedAsync($": {name} exceeds size limit.");
+    }
+
+    [Fact]
+    public async Task S21_22_An_answer_larger_than_any_request_ends_the_run()
+    {
+        await worker.StartAsync();
+        var task = await worker.PollAsync();
+        await worker.SignalAsync("meanwhile");
+        await worker.Service.RespondWorkflowTaskFailedAsync(new()
+        {
+            Namespace = RawWorker.Namespace,
+            TaskToken = task.TaskToken,
+            Cause = Temporalio.Api.Enums.V1.WorkflowTaskFailedCause.GrpcMessageTooLarge,
+        });
+        var history = await worker.HistoryAsync();
+        Assert.Equal("meanwhile", history[4].WorkflowExecutionSignaledEventAttributes.SignalName);
+        await AssertEndedAsync("");
+    }
+
+    /// <summary>The task's failure is the fourth event, and the end of the run, for the same reason, the last.</summary>
+    private async Task AssertEndedAsync(string tail)
+    {
+        var history = await worker.HistoryAsync();
+        var failed = history[3].WorkflowTaskFailedEventAttributes;
+        Assert.Equal($"{failed.Cause}{tail}", history[^1].WorkflowExecutionTerminatedEventAttributes.Reason);
+        Assert.DoesNotContain(history.Skip(3), e => e.EventType == Temporalio.Api.Enums.V1.EventType.WorkflowTaskScheduled);
     }
 
     [Fact]

@@ -134,7 +134,7 @@ public sealed class WorkersOfWorkflows(DevServer server)
     });
 
     [Fact]
-    public async Task A_worker_without_its_own_check_is_told_that_an_answer_is_too_large()
+    public async Task A_workflow_whose_answer_is_too_large_is_ended_when_its_worker_does_not_check()
     {
         var queue = DevServer.NewQueue();
         using var worker = new TemporalWorker(server.Client, new TemporalWorkerOptions(queue) { DisablePayloadErrorLimit = true }.AddWorkflow<TooLargeWorkflow>());
@@ -148,8 +148,9 @@ public sealed class WorkersOfWorkflows(DevServer server)
                 })
                 {
                     var handle = await server.Client.StartWorkflowAsync((TooLargeWorkflow w) => w.RunAsync(size), Options(queue));
-                    await Until.TrueAsync(async () => (await handle.FetchHistoryAsync()).Events.Any(e => e.WorkflowTaskFailedEventAttributes?.Cause == cause));
-                    await handle.TerminateAsync();
+                    var error = await Assert.ThrowsAsync<WorkflowFailedException>(() => handle.GetResultAsync());
+                    Assert.StartsWith($"{cause}", Assert.IsType<TerminatedFailureException>(error.InnerException).Message, StringComparison.Ordinal);
+                    Assert.Contains((await handle.FetchHistoryAsync()).Events, e => e.WorkflowTaskFailedEventAttributes?.Cause == cause);
                 }
             },
             TestContext.Current.CancellationToken);
