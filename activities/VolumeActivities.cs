@@ -16,7 +16,7 @@ public sealed class VolumeActivities(IVolumeDriver driver, TimeProvider time) : 
     {
         var progress = new LatestProgress();
         var startedAt = time.GetUtcNow();
-        var created = await heartbeats.WhileAsync(ct => driver.CreateSnapshotAsync(input.Volume, input.Snapshot, progress, ct), () => progress.Latest);
+        var created = await heartbeats.WhileWantedAsync(ct => driver.CreateSnapshotAsync(input.Volume, input.Snapshot, progress, ct), () => progress.Latest);
         return new VolumeCut(input.Volume, input.Snapshot, startedAt, created.CreatedAt, time.GetUtcNow(), created.SizeBytes, driver.Capabilities.InstantSnapshot);
     });
 
@@ -31,7 +31,7 @@ public sealed class VolumeActivities(IVolumeDriver driver, TimeProvider time) : 
     {
         var groups = driver.Groups ?? throw new SnapshotFlowException(ErrorKind.InvalidRequest, $"back end '{driver.Capabilities.Backend}' cannot cut several volumes at once");
         var startedAt = time.GetUtcNow();
-        var created = await heartbeats.WhileAsync(ct => groups.CreateGroupSnapshotAsync([.. members.Select(m => new GroupMember(m.Volume, m.Snapshot))], ct));
+        var created = await heartbeats.WhileWantedAsync(ct => groups.CreateGroupSnapshotAsync([.. members.Select(m => new GroupMember(m.Volume, m.Snapshot))], ct));
         var endedAt = time.GetUtcNow();
         return (IReadOnlyList<VolumeCut>)[.. created.Select(c =>
             new VolumeCut(c.Volume, c.Snapshot, startedAt, c.CreatedAt, endedAt, c.SizeBytes, driver.Capabilities.InstantSnapshot, InGroup: true))];

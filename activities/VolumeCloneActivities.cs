@@ -15,7 +15,7 @@ public sealed class VolumeCloneActivities(IVolumeDriver driver, TimeProvider tim
     public Task<MadeVolume> CreateVolumeFromSnapshotAsync(VolumeToMake input) => ActivityErrors.Translate(async () =>
     {
         var size = (long)input.SizeGib << 30;
-        await heartbeats.WhileAsync(ct => driver.CreateVolumeFromSnapshotAsync(input.Volume, input.Source, input.Snapshot, size, progress: null, ct));
+        await heartbeats.WhileWantedAsync(ct => driver.CreateVolumeFromSnapshotAsync(input.Volume, input.Source, input.Snapshot, size, progress: null, ct));
         return new MadeVolume(input.Volume, NeedsSnapshot: !driver.Capabilities.IndependentClones);
     });
 
