@@ -11,7 +11,7 @@ internal sealed class Heartbeats(TimeProvider time)
     // Well below the shortest heartbeat timeout in use (2 s); the SDK sends fewer than it is given.
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(400);
 
-    // Well below the shortest heartbeat timeout too: Temporal cannot have given up an attempt that begins within this time.
+    // Well below the shortest heartbeat timeout too: no attempt is given up for its silence within this time.
     private static readonly TimeSpan Prompt = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan ForConfirmation = TimeSpan.FromSeconds(5);
@@ -38,7 +38,7 @@ internal sealed class Heartbeats(TimeProvider time)
     /// <summary>
     /// The same for a step that must never happen after its undo. An attempt can be long on its way, to a worker that was stopped or cut off: meanwhile Temporal
     /// has given it up, and the run may have undone it and be over. One that begins late therefore asks first. Where the clocks of this host and of Temporal differ
-    /// by more than a second every attempt asks: that costs one call.
+    /// by more than a second every attempt asks: that costs one call. A late attempt escapes only where this host's clock is behind by just as much as it is late.
     /// </summary>
     /// <param name="step">Receives the activity's cancellation token.</param>
     /// <param name="details">What to report with each heartbeat; null for nothing.</param>

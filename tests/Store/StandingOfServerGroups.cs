@@ -36,14 +36,14 @@ public sealed class StandingOfServerGroups : IClassFixture<StoreDatabase>
     [Fact]
     public async Task Groups_beyond_the_most_are_one_that_stands_as_the_worst_of_them()
     {
-        var operations = new StandingStore(db.Database);
+        var standing = new StandingStore(db.Database);
         foreach (var name in new[] { "!1", "!2", "~1", "~2" })
         {
             await RecordKeeping.OnAsync(db, s => s with { ServerGroup = name });
         }
 
-        var known = (await operations.ReadAsync(None)).Groups;
-        var found = (await operations.ReadAsync(2, None)).Groups;
+        var known = (await standing.ReadAsync(None)).Groups;
+        var found = (await standing.ReadAsync(2, None)).Groups;
 
         Assert.Equal(["!1", "!2", null], found.Select(g => g.Name));
         Assert.Equal(known.Take(2), found.Take(2));

@@ -64,6 +64,16 @@ public sealed class RunningTheTests : IDisposable
     }
 
     [Fact]
+    public async Task A_name_that_no_project_has_is_refused_with_those_there_are()
+    {
+        Program("One", Passes);
+        Program("Two", Passes);
+        var (code, said, error) = await RunAsync(["test", "One", "Tow"]);
+        Assert.Equal((1, 0), (code, said.Count));
+        Assert.Equal("error: there is no test project 'Tow'; there are One Two", error.TrimEnd());
+    }
+
+    [Fact]
     public async Task What_fails_is_not_repeated_by_test()
     {
         Program("One", FailsOnce);
@@ -134,14 +144,20 @@ public sealed class RunningTheTests : IDisposable
 
     private async Task<(int Code, List<string> Said)> RunAsync(string command, int? seconds = null)
     {
-        var start = new ProcessStartInfo(Path.Join(root, "snapshotflow"), [command]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var (code, said, error) = await RunAsync([command], seconds);
+        Assert.DoesNotContain("error:", error, StringComparison.Ordinal);
+        return (code, said);
+    }
+
+    private async Task<(int Code, List<string> Said, string Error)> RunAsync(string[] command, int? seconds = null)
+    {
+        var start = new ProcessStartInfo(Path.Join(root, "snapshotflow"), command) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["PATH"] = $"{Path.Join(root, "path")}:{Environment.GetEnvironmentVariable("PATH")}";
         start.Environment["SNAPSHOTFLOW_TEST_SECONDS"] = $"{seconds ?? 60}";
         using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         var said = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        Assert.DoesNotContain("error:", await error, StringComparison.Ordinal);
-        return (process.ExitCode, [.. said.Split('\n', StringSplitOptions.RemoveEmptyEntries)]);
+        return (process.ExitCode, [.. said.Split('\n', StringSplitOptions.RemoveEmptyEntries)], await error);
     }
 }

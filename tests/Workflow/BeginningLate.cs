@@ -21,7 +21,15 @@ public sealed class BeginningLate : IAsyncLifetime
     private readonly InMemoryVolumeDriver driver = new(new InMemoryStorage(), TimeProvider.System);
     private readonly VolumeId volume = VolumeId.New();
     private readonly SnapshotId snapshot = SnapshotId.New();
+    private readonly VolumeActivities cuts;
+    private readonly VolumeCloneActivities clones;
     private WorkflowEnvironment environment = null!;
+
+    public BeginningLate()
+    {
+        cuts = new(driver, TimeProvider.System);
+        clones = new(driver, TimeProvider.System);
+    }
 
     public async ValueTask InitializeAsync()
     {
@@ -31,13 +39,21 @@ public sealed class BeginningLate : IAsyncLifetime
 
     public async ValueTask DisposeAsync() => await environment.ShutdownAsync();
 
-    [Fact]
-    public Task A_cut_that_Temporal_gave_up_meanwhile_is_not_made() => WithWorkerAsync(async () =>
+    [Theory]
+    [InlineData("cut")]
+    [InlineData("group cut")]
+    [InlineData("volume from a snapshot")]
+    public Task What_Temporal_gave_up_meanwhile_is_not_made(string what) => WithWorkerAsync(async () =>
     {
         var (run, attempt) = await HandOutAsync(TimeSpan.FromSeconds(1));
         await Assert.ThrowsAsync<WorkflowFailedException>(() => run.GetResultAsync());
 
-        var refusal = await Assert.ThrowsAsync<ApplicationFailureException>(() => BeginAsync(attempt));
+        var refusal = await Assert.ThrowsAsync<ApplicationFailureException>(() => what switch
+        {
+            "cut" => BeginAsync(attempt),
+            "group cut" => WorkerOf(attempt).RunAsync(() => cuts.CreateGroupSnapshotAsync([new(volume, snapshot)])),
+            _ => WorkerOf(attempt).RunAsync(() => clones.CreateVolumeFromSnapshotAsync(new(VolumeId.New(), volume, snapshot, "late", 1))),
+        });
 
         Assert.Equal(nameof(ErrorKind.StaleStatus), refusal.ErrorType);
         Assert.Empty((await driver.ListSnapshotsAsync(null, 10, CancellationToken.None)).Snapshots);
@@ -65,15 +81,14 @@ public sealed class BeginningLate : IAsyncLifetime
         return (run, attempt);
     }
 
-    private Task<VolumeCut> BeginAsync(PollActivityTaskQueueResponse attempt)
+    private Task<VolumeCut> BeginAsync(PollActivityTaskQueueResponse attempt) => WorkerOf(attempt).RunAsync(() => cuts.CreateVolumeSnapshotAsync(new(volume, snapshot)));
+
+    /// <summary>A worker that begins with the attempt only now.</summary>
+    private ActivityEnvironment WorkerOf(PollActivityTaskQueueResponse attempt) => new()
     {
-        var worker = new ActivityEnvironment
-        {
-            TemporalClient = environment.Client,
-            Info = ActivityEnvironment.DefaultInfo with { TaskToken = attempt.TaskToken.ToByteArray(), StartedTime = (TimeProvider.System.GetUtcNow() - Late).UtcDateTime },
-        };
-        return worker.RunAsync(() => new VolumeActivities(driver, TimeProvider.System).CreateVolumeSnapshotAsync(new(volume, snapshot)));
-    }
+        TemporalClient = environment.Client,
+        Info = ActivityEnvironment.DefaultInfo with { TaskToken = attempt.TaskToken.ToByteArray(), StartedTime = (TimeProvider.System.GetUtcNow() - Late).UtcDateTime },
+    };
 
     private async Task WithWorkerAsync(Func<Task> test)
     {

@@ -15,7 +15,7 @@ namespace SnapshotFlow.Workers.Metrics;
 /// whoever adds them up takes the greatest. When the database or Temporal is away the gauges are silent, rather than showing what was.
 /// </summary>
 internal sealed partial class ControlMetrics(
-    StandingStore operations, ReconciliationStore places, ITemporalClient temporal, IMeterFactory meters, TimeProvider time, ILogger<ControlMetrics> logger) : BackgroundService
+    StandingStore standing, ReconciliationStore places, ITemporalClient temporal, IMeterFactory meters, TimeProvider time, ILogger<ControlMetrics> logger) : BackgroundService
 {
     public const string MeterName = "SnapshotFlow.Control";
 
@@ -55,7 +55,7 @@ internal sealed partial class ControlMetrics(
     {
         try
         {
-            levels = await operations.ReadAsync(ct);
+            levels = await standing.ReadAsync(ct);
             await ReadTaskQueuesAsync(ct);
         }
         catch (Exception e) when (e is SnapshotFlowException or RpcException)

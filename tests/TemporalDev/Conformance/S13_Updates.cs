@@ -57,6 +57,20 @@ public sealed partial class S13_Updates(DevServer server)
     }
 
     [Fact]
+    public async Task S21_22_An_answer_to_an_update_over_the_limit_ends_the_run()
+    {
+        await StartIdleAsync();
+        var update = UpdateAsync("u");
+        var task = await worker.PollAsync();
+        var messages = new[] { Accept(task.Messages.Single()), Respond("u", new string('x', 2 * 1024 * 1024)) };
+        await RpcAssert.FailsAsync(RpcException.StatusCode.InvalidArgument, () => CompleteWithAsync(task, messages));
+        Assert.Equal(
+            "BadUpdateWorkflowExecutionMessage: Message type temporal.api.update.v1.Response exceeds size limit.",
+            (await worker.HistoryAsync())[^1].WorkflowExecutionTerminatedEventAttributes.Reason);
+        await Assert.ThrowsAnyAsync<RpcException>(() => update);
+    }
+
+    [Fact]
     public async Task S13_2_An_update_is_sent_with_the_next_task_as_a_protocol_message()
     {
         await StartIdleAsync();

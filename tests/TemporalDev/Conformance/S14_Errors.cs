@@ -110,6 +110,9 @@ public sealed class S14_Errors(DevServer server)
     [InlineData("activity", "ScheduleActivityTaskCommandAttributes.Input")]
     [InlineData("marker", "RecordMarkerCommandAttributes.Details")]
     [InlineData("child", "StartChildWorkflowExecutionCommandAttributes. Input")]
+    [InlineData("continuation", "ContinueAsNewWorkflowExecutionCommandAttributes. Input")]
+    [InlineData("failure", "FailWorkflowExecutionCommandAttributes.Failure")]
+    [InlineData("signal", "SignalExternalWorkflowExecutionCommandAttributes.Input")]
     public async Task S21_22_A_command_over_the_limit_fails_its_task_and_ends_the_run(string what, string name)
     {
         var large = new string('x', 2 * 1024 * 1024);
@@ -118,11 +121,18 @@ public sealed class S14_Errors(DevServer server)
             "complete" => Commands.Complete(large),
             "activity" => Commands.Activity(worker, "a", a => a.Input = RawWorker.Text(large)),
             "marker" => Commands.Marker("m"),
+            "continuation" => Commands.ContinueAsNew(c => c.Input = RawWorker.Text(large)),
+            "failure" => Commands.Fail(f => f.Message = large),
+            "signal" => Commands.SignalExternal("other"),
             _ => Commands.Child(new RawWorker(server.Client), c => c.Input = RawWorker.Text(large)),
         };
         if (what == "marker")
         {
             command.RecordMarkerCommandAttributes.Details["data"] = RawWorker.Text(large);
+        }
+        else if (what == "signal")
+        {
+            command.SignalExternalWorkflowExecutionCommandAttributes.Input = RawWorker.Text(large);
         }
 
         await worker.StartAsync();

@@ -16,6 +16,10 @@ public sealed class WorkflowInformation(DevServer server)
         Assert.Equal([null, null], await server.Client.ExecuteWorkflowAsync((OwnTimeoutsWorkflow w) => w.RunAsync(true), new(DevServer.NewId(), queue))));
 
     [Fact]
+    public Task A_run_id_is_a_UUID_of_version_7() => server.WithWorkerAsync(o => o.AddWorkflow<OwnTimeoutsWorkflow>(), async queue =>
+        Assert.Equal(7, Guid.Parse((await server.Client.StartWorkflowAsync((OwnTimeoutsWorkflow w) => w.RunAsync(false), new(DevServer.NewId(), queue))).ResultRunId!).Version));
+
+    [Fact]
     public Task An_execution_timeout_limits_the_run_too() => server.WithWorkerAsync(o => o.AddWorkflow<OwnTimeoutsWorkflow>(), async queue =>
     {
         var hour = TimeSpan.FromHours(1);
